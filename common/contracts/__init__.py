@@ -1,0 +1,1 @@
+"""Contracts: an Avro schema and the ownership of every stream, with all its versions."""

@@ -1,0 +1,33 @@
+"""The one exception type that users see, and the exit codes of the command line."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns to its caller."""
+
+    OK = 0
+    DIFFERENT = 1
+    """A comparison was made and the answers differ."""
+    REFUSED = 2
+    """The request is wrong: a name, a value, a file, a contract, a checkpoint."""
+    UNAVAILABLE = 3
+    """The request is right, but a service or an engine it needs is not there."""
+
+
+class AdstreamError(Exception):
+    """A failure with a name, a value and a remedy, printed as one line.
+
+    Args:
+        problem: What is wrong, naming the thing and the value.
+        remedy: What to do about it, as an imperative.
+        code: The exit code of the process.
+    """
+
+    def __init__(self, problem: str, remedy: str = "", code: ExitCode = ExitCode.REFUSED) -> None:
+        super().__init__(f"{problem}: {remedy}" if remedy else problem)
+        self.problem = problem
+        self.remedy = remedy
+        self.code = code

@@ -1,0 +1,1 @@
+"""Pure operators: functions over Arrow tables, the same ones on every engine."""

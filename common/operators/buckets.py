@@ -1,0 +1,85 @@
+"""Keys to buckets: the unit in which state is kept, moved and rescaled."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+
+def _crc32_table() -> npt.NDArray[np.uint32]:
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0xEDB88320), table >> 1)
+    return table
+
+
+_TABLE = _crc32_table()
+
+
+def crc32(keys: pa.Array) -> npt.NDArray[np.uint32]:
+    """CRC-32 (as zlib, Spark's and MySQL's `crc32`) of each string's UTF-8 bytes.
+
+    It walks byte positions, not strings, so that its cost is one vector operation a position.
+
+    Args:
+        keys: A `string` or `binary` array without nulls.
+    """
+    binary = keys.cast(pa.large_binary())
+    buffers = binary.buffers()
+    offsets = np.frombuffer(buffers[1], dtype=np.int64)[binary.offset : binary.offset + len(binary) + 1]
+    content = np.frombuffer(buffers[2], dtype=np.uint8) if buffers[2] else np.zeros(0, np.uint8)
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    crc = np.full(len(binary), 0xFFFFFFFF, dtype=np.uint32)
+    live = np.flatnonzero(lengths > 0)
+    position = 0
+    while live.size:
+        byte = content[starts[live] + position]
+        crc[live] = _TABLE[(crc[live] ^ byte) & 0xFF] ^ (crc[live] >> 8)
+        position += 1
+        live = live[lengths[live] > position]
+    return ~crc
+
+
+def bucket_of(keys: pa.Array | pa.ChunkedArray, buckets: int) -> npt.NDArray[np.int32]:
+    """The bucket of each key: `crc32(key) % buckets`, the same on every engine and machine.
+
+    Args:
+        keys: `string` keys without nulls.
+        buckets: How many buckets the job has; fixed for the life of its state.
+    """
+    encoded = keys.dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+        if isinstance(encoded, pa.ChunkedArray):  # pyarrow gives a chunked array back for no chunks
+            return np.zeros(0, dtype=np.int32)
+    of_distinct = (crc32(encoded.dictionary) % np.uint32(buckets)).astype(np.int32)
+    return of_distinct[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+def split_by_bucket(table: pa.Table, key: str, buckets: int) -> dict[int, pa.Table]:
+    """The rows of a table, by the bucket of their key; buckets without rows are left out.
+
+    Args:
+        table: Any table with the `string` column `key`.
+        key: The name of the key column.
+        buckets: How many buckets the job has.
+    """
+    if table.num_rows == 0:
+        return {}
+    bucket = bucket_of(table[key], buckets).astype(np.uint16)
+    order = np.argsort(bucket, kind="stable")
+    counts = np.bincount(bucket, minlength=buckets)
+    ends = np.cumsum(counts)
+    ordered = table.take(pa.array(order))
+    return {
+        int(b): ordered.slice(int(ends[b] - counts[b]), int(counts[b])) for b in np.flatnonzero(counts)
+    }
+
+
+def concat(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
+    """The rows of all tables, in order; an empty table of `schema` for none."""
+    kept = [table for table in tables if table.num_rows]
+    return pa.concat_tables(kept) if kept else schema.empty_table()
+
+

@@ -1,0 +1,62 @@
+"""Frames: the few fat rows that engines shuffle instead of many thin ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+import pyarrow as pa
+
+
+class Kind(str, Enum):
+    """What a frame carries."""
+
+    EVENTS = "events"
+    """A batch of the operator's events of one bucket."""
+    TIME = "time"
+    """No rows: the latest event time of one partition, sent to every bucket."""
+    DEAD = "dead"
+    """Dead letters of one split, sent to one bucket."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Rows of one bucket, packed as an Arrow IPC stream.
+
+    Attributes:
+        bucket: Where it goes.
+        kind: What it carries.
+        partition: The partition (of a source stream) it was read from.
+        latest: The latest event time in it, in epoch ms; `BEGINNING` for none.
+        payload: The rows; empty in a `TIME` frame.
+    """
+
+    bucket: int
+    kind: Kind
+    partition: str
+    latest: int
+    payload: bytes = b""
+
+
+def pack(table: pa.Table) -> bytes:
+    """A table as an Arrow IPC stream, in one batch."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        for batch in table.combine_chunks().to_batches():
+            writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def unpack(payload: bytes) -> pa.Table:
+    """The table that `pack` packed; it reads from the payload without a copy."""
+    return pa.ipc.open_stream(pa.py_buffer(payload)).read_all()
+
+
+def latest_by_partition(frames: Iterable[Frame]) -> dict[str, int]:
+    """What a step's `TIME` frames say, for `Clock.observe`: partitions with events only."""
+    latest: dict[str, int] = {}
+    for frame in frames:
+        if frame.kind is Kind.TIME:
+            latest[frame.partition] = max(frame.latest, latest.get(frame.partition, frame.latest))
+    return latest

@@ -1,0 +1,74 @@
+"""What the command line hands to an engine's process: one run of one job, as a value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from common.config.job import JobSettings
+from common.topology.nodes import Topology
+from common.topology.plan import Plan, compile_plan
+
+Mode = Literal["batch", "stream"]
+Format = Literal["jsonl", "avro", "parquet", "delta"]
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One run of a job.
+
+    Attributes:
+        job: The job's name: `jobs.<job>.topology.topology` builds it, `jobs.<job>.settings.Settings`
+            types its settings.
+        engine: The engine's name.
+        mode: `batch` reads all there is, in any order, and ends with the watermark at infinity;
+            `stream` takes one file of each stream a step.
+        input: The folder of the input streams.
+        output: The folder of the output streams.
+        checkpoint: The folder of the kept state; used in `stream` mode only.
+        format: How output streams are written.
+        settings: The validated settings of the job, by name.
+        until_caught_up: Stop when all files there are were taken; the state stays for the next run.
+        drain: When stopping, end with the watermark at infinity: every session is emitted.
+        options: Options of the engine itself, such as `master`.
+    """
+
+    job: str
+    engine: str
+    mode: Mode
+    input: str
+    output: str
+    checkpoint: str
+    format: Format = "jsonl"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    until_caught_up: bool = False
+    drain: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Writes the spec as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> JobSpec:
+        """Reads a spec that `save` wrote."""
+        return cls(**json.loads(Path(path).read_text()))
+
+    def typed_settings(self) -> JobSettings:
+        """The settings as the job's own type."""
+        settings: JobSettings = import_module(f"jobs.{self.job}.settings").Settings(**self.settings)
+        return settings
+
+    def topology(self) -> Topology:
+        """The job's topology under these settings."""
+        topology: Topology = import_module(f"jobs.{self.job}.topology").topology(self.typed_settings())
+        return topology
+
+    def plan(self) -> Plan:
+        """The job's plan under these settings."""
+        return compile_plan(self.topology())

@@ -1,0 +1,1 @@
+"""Files as streams: a folder is a broker, `DIR/<stream>/*.jsonl|*.avro|*.parquet`."""

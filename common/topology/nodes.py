@@ -1,0 +1,94 @@
+"""The nodes of a topology: frozen values; nothing runs while they are built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from common.operators.step import Operator
+
+BatchFunction = Callable[[pa.Table], pa.Table]
+"""A pure function over a batch of rows. Module-level, so that it can be shipped to workers by name."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stream that the job reads, as records `{key, value}` of its contract."""
+
+    stream: str
+
+
+@dataclass(frozen=True)
+class Map:
+    """A batch function applied to whatever comes; stateless, so an engine may fuse and reorder batches."""
+
+    id: str
+    upstream: Node
+    function: BatchFunction
+
+
+@dataclass(frozen=True)
+class Merge:
+    """The union of streams with one schema; no order between them."""
+
+    id: str
+    upstreams: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class KeyBy:
+    """Rows with equal `column` meet in one place: `bucket = crc32(column) % buckets`."""
+
+    upstream: Node
+    column: str
+
+
+@dataclass(frozen=True)
+class Process:
+    """A keyed operator with state. `id` is its identity in checkpoints and savepoints: keep it."""
+
+    id: str
+    upstream: KeyBy
+    operator: Operator
+
+    def output(self, name: str) -> Output:
+        """One of the operator's outputs, by name."""
+        return Output(self, name)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output (main or side) of a keyed operator."""
+
+    process: Process
+    name: str
+
+
+@dataclass(frozen=True)
+class Sink:
+    """A stream that the job writes, as records of its contract. The job is its single writer."""
+
+    stream: str
+    upstream: Node
+
+
+Node = Source | Map | Merge | KeyBy | Process | Output
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A job: its sinks, and through them everything upstream.
+
+    Attributes:
+        name: The job's name, as on the command line.
+        sinks: What it writes.
+        dead_letters: The stream for records that break their contract.
+        balance: The counters and gauges that must add up to `records_in` after any run.
+    """
+
+    name: str
+    sinks: tuple[Sink, ...]
+    dead_letters: str = "dead-letters"
+    balance: tuple[str, ...] = ("dead_letters",)

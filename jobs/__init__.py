@@ -1,0 +1,1 @@
+"""The jobs: one folder each, `topology.py` says what flows where."""
