@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -19,8 +19,25 @@ from common.topology.plan import Plan
 
 
 @dataclass(frozen=True)
+class Batch:
+    """What a batch of a split's records became.
+
+    Attributes:
+        events: The operator's events, by bucket.
+        dead: The dead letters, in their contract's records.
+        dead_bucket: The bucket that takes the dead letters: one a split, so that they are counted once.
+        latest: The latest event time in the batch, in epoch ms; `BEGINNING` for none.
+    """
+
+    events: Mapping[int, pa.Table]
+    dead: pa.Table
+    dead_bucket: int
+    latest: int
+
+
+@dataclass(frozen=True)
 class Front:
-    """Reads splits, applies the inlets' functions, and packs what comes out by bucket.
+    """Reads splits, applies the inlets' functions, and splits what comes out by bucket.
 
     Attributes:
         plan: The job's plan.
@@ -30,31 +47,33 @@ class Front:
     """
 
     plan: Plan
-    contracts: dict[str, Contract]
+    contracts: Mapping[str, Contract]
     buckets: int
     max_future_skew: int
 
-    def events(self, split: Split, now: int) -> Iterator[tuple[pa.Table, pa.Table]]:
-        """The operator's events in a split, and the dead letters, batch by batch.
+    def batches(self, split: Split, now: int) -> Iterator[Batch]:
+        """The batches of a split.
 
         Args:
             split: What to read.
             now: The wall clock, in epoch ms: events more than `max_future_skew` ahead are dead.
         """
         inlet = self.plan.inlet(split.stream)
+        dead_bucket = zlib.crc32(split.path.encode()) % self.buckets
         for decoded in read(split, self.contracts[split.stream], now + self.max_future_skew):
-            yield inlet.apply(decoded.records), decoded.dead
+            events = inlet.apply(decoded.records)
+            latest = pc.max(events["eventTime"]).as_py() if events.num_rows else BEGINNING
+            yield Batch(split_by_bucket(events, self.plan.key, self.buckets), decoded.dead, dead_bucket, latest)
 
     def frames(self, split: Split, now: int) -> Iterator[Frame]:
         """The frames of a split: events by bucket, dead letters, and last its time for every bucket."""
         latest = BEGINNING
-        for events, dead in self.events(split, now):
-            if events.num_rows:
-                latest = max(latest, pc.max(events["eventTime"]).as_py())
-            for bucket, rows in split_by_bucket(events, self.plan.key, self.buckets).items():
-                yield Frame(bucket, Kind.EVENTS, split.stream, latest, pack(rows))
-            if dead.num_rows:
-                yield Frame(zlib.crc32(split.path.encode()) % self.buckets, Kind.DEAD, split.stream, latest, pack(dead))
+        for batch in self.batches(split, now):
+            latest = max(latest, batch.latest)
+            for bucket, rows in batch.events.items():
+                yield Frame(bucket, Kind.EVENTS, split.stream, batch.latest, pack(rows))
+            if batch.dead.num_rows:
+                yield Frame(batch.dead_bucket, Kind.DEAD, split.stream, batch.latest, pack(batch.dead))
         if latest > BEGINNING:
             for bucket in range(self.buckets):
                 yield Frame(bucket, Kind.TIME, split.stream, latest)

@@ -1,4 +1,4 @@
-"""Between the contracts of the streams and the columns of the sessions operator."""
+"""From the contracts of the input streams to the columns of the sessions operator."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from common.contracts.late import late_records
 from common.operators.sessions import EVENTS
 from common.streams.columns import timestamps_to_ms
 
 VIEW, CLICK = 0, 1
+"""The codes of the `Action` enum, in its order: a view sorts before a click of the same millisecond."""
 ACTIONS = pa.array(["View", "Click"])
 STREAMS = pa.array(["ad-views", "ad-clicks"])
+"""The stream that each action comes from."""
 
 
 @dataclass(frozen=True)
 class AsAction:
-    """Records of `ad-views` or `ad-clicks` to `EVENTS` of one action.
+    """Records of `ad-views` or `ad-clicks` as `EVENTS` of one action.
 
     Attributes:
-        action: `VIEW` or `CLICK`; a view sorts before a click of the same millisecond.
+        action: `VIEW` or `CLICK`.
     """
 
     action: int

@@ -1,0 +1,43 @@
+"""Settings that every job has."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d)")
+
+
+def parse_duration(value: object) -> int:
+    """A duration in ms, from `30m`, `90s`, `1h30m` or a number of ms.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    text = str(value).strip()
+    if text.isdigit():
+        return int(text)
+    if not re.fullmatch(rf"({_DURATION.pattern})(\s*{_DURATION.pattern})*", text):
+        raise ValueError(f"'{value}' is not a duration: write 30m, 90s, 1h30m, 250ms or 2d")
+    return sum(int(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration)]
+"""Milliseconds; accepts durations such as `30m`."""
+
+
+class JobSettings(BaseModel):
+    """What can be set for every job."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    out_of_orderness: Duration = Field(default=60_000, ge=0, description="how far the watermark stays behind the latest event")
+    max_future_skew: Duration = Field(default=86_400_000, ge=0, description="how far ahead of the clock an event may be")
+    idle_steps: int = Field(default=0, ge=0, description="steps without an event after which a stream is idle; 0 for never")
+    buckets: int = Field(default=64, ge=1, le=32_768, description="parts the state is kept in; fixed for its life")
+    parallelism: int = Field(default=2, ge=1, description="how many tasks step buckets side by side")

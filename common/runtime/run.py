@@ -1,0 +1,163 @@
+"""The engine-neutral half of a run: what is opened before it, and what makes a step complete."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from common.config.job import JobSettings
+from common.contracts.contract import load
+from common.operators.step import BEGINNING, END
+from common.runtime.checkpoint import BucketState, Checkpoint, Manifest
+from common.runtime.clock import Clock
+from common.runtime.front import Front
+from common.runtime.spec import JobSpec
+from common.runtime.summary import Summary
+from common.streams.folder import FolderSource, Position
+from common.streams.sink import Part, Sink, open_sink
+from common.topology.plan import Plan
+
+log = logging.getLogger("adstream")
+
+BATCH = "batch"
+"""The name of the only step of a run in `batch` mode."""
+
+
+def step_name(step: int) -> str:
+    """A step's name in output files; names sort as steps do."""
+    return f"{step:09d}"
+
+
+@dataclass(frozen=True)
+class BucketResult:
+    """What a task reports of a bucket's step; small, and made of plain values."""
+
+    bucket: int
+    path: str = ""
+    due: int = END
+    counters: Mapping[str, int] = field(default_factory=dict)
+    gauges: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a job: its plan, and where its records come from and go to. It can be pickled."""
+
+    spec: JobSpec
+    settings: JobSettings
+    plan: Plan
+    front: Front
+    source: FolderSource
+    sink: Sink
+    checkpoint: Checkpoint
+
+    @classmethod
+    def open(cls, spec: JobSpec) -> Run:
+        """Loads what the spec names.
+
+        Raises:
+            AdstreamError: A folder, contract or setting is missing or wrong.
+        """
+        settings, plan = spec.typed_settings(), spec.plan()
+        contracts = {stream: load(stream) for stream in plan.sources}
+        return cls(
+            spec=spec,
+            settings=settings,
+            plan=plan,
+            front=Front(plan, contracts, settings.buckets, settings.max_future_skew),
+            source=FolderSource.open(spec.input, plan.sources),
+            sink=open_sink(spec.output, spec.format, {stream: load(stream) for stream in plan.sinks}),
+            checkpoint=Checkpoint(spec.checkpoint),
+        )
+
+    def resume(self) -> Manifest:
+        """The last complete checkpoint, or the one before the first step; the outputs as of then.
+
+        Raises:
+            AdstreamError: The checkpoint was made under parameters that the state depends on.
+        """
+        clock = Clock.start(self.plan.sources, self.settings.out_of_orderness, self.settings.idle_steps)
+        start = Manifest.start(self.plan.name, clock, self.settings.buckets, self.plan.operator.fingerprint)
+        manifest = self.checkpoint.load() or start
+        manifest.check(start.fingerprint, self.checkpoint.root)
+        # Out-of-orderness and idleness may be changed between runs; what was seen stays.
+        clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_steps=clock.idle_steps)
+        self.sink.recover(step_name(manifest.step))
+        return replace(manifest, clock=clock)
+
+    def complete(
+        self, manifest: Manifest, position: Position, clock: Clock, results: Iterable[BucketResult], parts: Iterable[Part]
+    ) -> Manifest:
+        """Makes a step complete: delivers its output, then saves the checkpoint that follows it.
+
+        A crash in between leaves the step to be taken again; its output then replaces the delivered one.
+
+        Args:
+            manifest: The checkpoint before the step.
+            position: What was taken of the source streams, this step included.
+            clock: The clock after the step.
+            results: The buckets that were stepped; all others stay as they are.
+            parts: What the tasks staged.
+        """
+        buckets, counters = list(manifest.buckets), Counter(manifest.counters)
+        for result in results:
+            buckets[result.bucket] = BucketState(result.path, result.due, result.gauges)
+            counters.update(result.counters)
+        self.sink.deliver(step_name(manifest.step), parts)
+        after = replace(
+            manifest,
+            step=manifest.step + 1,
+            position=position,
+            clock=clock,
+            buckets=tuple(buckets),
+            counters=dict(counters),
+        )
+        self.checkpoint.save(after)
+        log.info("step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(self.metrics(after)))
+        return after
+
+    def metrics(self, manifest: Manifest) -> dict[str, int]:
+        """A checkpoint's counters, and its gauges added up over buckets."""
+        total = Counter(manifest.counters)
+        for bucket in manifest.buckets:
+            total.update(bucket.gauges)
+        return dict(total)
+
+    def summary(self, metrics: Mapping[str, int], started: float, steps: int, watermark: int) -> Summary:
+        """What the run did, saved beside the outputs for whoever started it.
+
+        Args:
+            metrics: Counters and gauges, as `metrics` gives them.
+            started: `time.monotonic()` when the run began.
+            steps: How many steps the job has taken since its first run.
+            watermark: The watermark at the end, in epoch ms.
+        """
+        summary = Summary(
+            job=self.spec.job,
+            engine=self.spec.engine,
+            mode=self.spec.mode,
+            output=self.spec.output,
+            metrics=dict(metrics),
+            balance=self.plan.balance,
+            steps=steps,
+            watermark=watermark,
+            seconds=time.monotonic() - started,
+        )
+        summary.save(Path(self.spec.output))
+        return summary
+
+
+def shown(watermark: int) -> str:
+    """A watermark for people."""
+    if watermark in (BEGINNING, END):
+        return "beginning" if watermark == BEGINNING else "end"
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(watermark / 1000)) + f".{watermark % 1000:03d}Z"
+
+
+def shown_counters(metrics: Mapping[str, int]) -> str:
+    """Counters and gauges on one line."""
+    return " ".join(f"{name}={value}" for name, value in sorted(metrics.items()))
