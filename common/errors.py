@@ -15,6 +15,10 @@ class ExitCode(IntEnum):
     """The request is wrong: a name, a value, a file, a contract, a checkpoint."""
     UNAVAILABLE = 3
     """The request is right, but a service or an engine it needs is not there."""
+    DEFECT = 70
+    """The suite or an engine broke; the trace is in a file beside the outputs."""
+    INTERRUPTED = 130
+    """Stopped by the user."""
 
 
 class AdstreamError(Exception):

@@ -1,0 +1,64 @@
+"""The engines by name, and how each is submitted; no engine is imported for it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from common.errors import AdstreamError, ExitCode
+from common.names import pick
+from common.runtime.spec import JobSpec
+
+ENGINES = ("local", "spark", "flink", "beam")
+
+
+class Submit(Protocol):
+    """What `common.engines.<engine>.submit` holds. It never imports its engine."""
+
+    def unavailable(self) -> str | None:
+        """Why the engine can't run here, with the remedy; None when it can."""
+        ...
+
+    def command(self, spec_path: Path, spec: JobSpec) -> list[str]:
+        """The command that runs a saved spec."""
+        ...
+
+    def environment(self, spec: JobSpec) -> dict[str, str]:
+        """What the command needs in its environment, over what the caller has."""
+        ...
+
+
+def submit(engine: str) -> Submit:
+    """How an engine is submitted.
+
+    Raises:
+        AdstreamError: There is no such engine.
+    """
+    return cast(Submit, import_module(f"common.engines.{pick('engine', engine, ENGINES)}.submit"))
+
+
+def available(engine: str) -> str | None:
+    """Why an engine can't run here; None when it can."""
+    return submit(engine).unavailable()
+
+
+def require(engine: str) -> None:
+    """Refuses an engine that can't run here.
+
+    Raises:
+        AdstreamError: There is no such engine, or it is not installed.
+    """
+    reason = available(engine)
+    if reason is not None:
+        raise AdstreamError(f"engine '{engine}' is not available", reason, ExitCode.UNAVAILABLE)
+
+
+def command(spec_path: Path, spec: JobSpec) -> list[str]:
+    """The command that runs a saved spec on its engine."""
+    return submit(spec.engine).command(spec_path, spec)
+
+
+def environment(spec: JobSpec) -> dict[str, str]:
+    """What that command needs in its environment, over what the caller has."""
+    return submit(spec.engine).environment(spec)
