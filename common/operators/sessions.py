@@ -68,9 +68,13 @@ class Sessions:
     grace: int = 1_800_000
     dedupe: bool = True
 
-    outputs: tuple[str, ...] = ("sessions", "late")
     state_schema: pa.Schema = STATE
     event_schema: pa.Schema = EVENTS
+
+    @property
+    def outputs(self) -> Mapping[str, pa.Schema]:
+        """`sessions` (upserts and tombstones) and `late`."""
+        return {"sessions": SESSIONS, "late": LATE}
 
     @property
     def fingerprint(self) -> Mapping[str, int | str | bool]:

@@ -65,8 +65,8 @@ class Operator(Protocol):
         ...
 
     @property
-    def outputs(self) -> tuple[str, ...]:
-        """The names of the outputs of a step."""
+    def outputs(self) -> Mapping[str, pa.Schema]:
+        """The Arrow schema of each output of a step, by name."""
         ...
 
     @property
