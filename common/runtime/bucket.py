@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -60,7 +59,7 @@ def step_tables(
     records = plan.records(step.outputs)
     if dead:
         records[plan.dead_letters] = pa.concat_tables(dead)
-    letters = sum(_letters(table) for table in dead)
+    letters = sum(letters_in(table) for table in dead)
     counters = {**step.counters, "dead_letters": letters, "records_in": arrived.num_rows + letters}
     return BucketStep(
         state=step.state,
@@ -71,29 +70,7 @@ def step_tables(
     )
 
 
-def _letters(dead: pa.Table) -> int:
+def letters_in(dead: pa.Table) -> int:
     """How many records a table of dead letters stands for (an undecodable Avro block holds several)."""
     values = dead["value"].combine_chunks()
     return int(values.field("records").to_numpy(zero_copy_only=False).sum())
-
-
-@dataclass
-class Totals:
-    """Counters added up over steps and buckets, and the gauges of each bucket's last step."""
-
-    counters: Counter[str] = field(default_factory=Counter)
-    gauges: dict[int, Mapping[str, int]] = field(default_factory=dict)
-
-    def add(self, bucket: int, counters: Mapping[str, int], gauges: Mapping[str, int]) -> None:
-        """Counts a step of a bucket in."""
-        self.counters.update(counters)
-        self.gauges[bucket] = gauges
-
-    def metrics(self) -> dict[str, int]:
-        """All counters, and the gauges added up over buckets."""
-        total: Counter[str] = Counter(self.counters)
-        for gauges in self.gauges.values():
-            total.update(gauges)
-        return dict(total)
-
-

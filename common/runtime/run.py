@@ -27,6 +27,11 @@ BATCH = "batch"
 """The name of the only step of a run in `batch` mode."""
 
 
+def now_ms() -> int:
+    """The wall clock, in epoch ms. Only how far an event is in the future depends on it."""
+    return time.time_ns() // 1_000_000
+
+
 def step_name(step: int) -> str:
     """A step's name in output files; names sort as steps do."""
     return f"{step:09d}"
@@ -90,7 +95,12 @@ class Run:
         return replace(manifest, clock=clock)
 
     def complete(
-        self, manifest: Manifest, position: Position, clock: Clock, results: Iterable[BucketResult], parts: Iterable[Part]
+        self,
+        manifest: Manifest,
+        position: Position,
+        clock: Clock,
+        results: Iterable[BucketResult],
+        parts: Iterable[Part],
     ) -> Manifest:
         """Makes a step complete: delivers its output, then saves the checkpoint that follows it.
 
@@ -117,7 +127,9 @@ class Run:
             counters=dict(counters),
         )
         self.checkpoint.save(after)
-        log.info("step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(self.metrics(after)))
+        log.info(
+            "step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(self.metrics(after))
+        )
         return after
 
     def metrics(self, manifest: Manifest) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""The local engine: the topology in process, on pyarrow, without a JVM."""

@@ -1,0 +1,24 @@
+"""How a run is started on the local engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from common.runtime.spec import JobSpec
+
+
+def command(spec_path: Path, spec: JobSpec) -> list[str]:
+    """The command that runs the spec."""
+    return [sys.executable, "-m", "common.engines.local", str(spec_path)]
+
+
+def environment(spec: JobSpec) -> Mapping[str, str]:
+    """The variables that the command needs, over those of this process."""
+    return {}
+
+
+def unavailable() -> str | None:
+    """Why this engine can't run here; it always can."""
+    return None
