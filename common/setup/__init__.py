@@ -1,0 +1,1 @@
+"""What a machine needs before a job runs: Java and jars."""
