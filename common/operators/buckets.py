@@ -72,14 +72,10 @@ def split_by_bucket(table: pa.Table, key: str, buckets: int) -> dict[int, pa.Tab
     counts = np.bincount(bucket, minlength=buckets)
     ends = np.cumsum(counts)
     ordered = table.take(pa.array(order))
-    return {
-        int(b): ordered.slice(int(ends[b] - counts[b]), int(counts[b])) for b in np.flatnonzero(counts)
-    }
+    return {int(b): ordered.slice(int(ends[b] - counts[b]), int(counts[b])) for b in np.flatnonzero(counts)}
 
 
 def concat(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
     """The rows of all tables, in order; an empty table of `schema` for none."""
     kept = [table for table in tables if table.num_rows]
     return pa.concat_tables(kept) if kept else schema.empty_table()
-
-

@@ -13,7 +13,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -64,8 +64,8 @@ class Sessions:
         dedupe: Whether events equal in user, time, action and advertisement count once.
     """
 
-    gap: int = 1_800_000
-    grace: int = 1_800_000
+    gap: int = field(default=1_800_000, metadata={"unit": "ms"})
+    grace: int = field(default=1_800_000, metadata={"unit": "ms"})
     dedupe: bool = True
 
     state_schema: pa.Schema = STATE
@@ -93,36 +93,40 @@ class Sessions:
             A step with the outputs `sessions` (`SESSIONS`; `actions` is null in a tombstone;
             tombstones first) and `late` (`LATE`).
         """
-        late_limit = time.before - self.grace
-        is_late = events["eventTime"].to_numpy() <= late_limit
-        accepted, late = _split(events, is_late)
-
-        touched = pc.is_in(state["userId"], value_set=_distinct(accepted["userId"])).to_numpy()
+        accepted, late = _split(events, events["eventTime"].to_numpy() <= time.before - self.grace)
+        touched = pc.is_in(state["userId"], value_set=accepted["userId"].unique()).to_numpy()
         regrouped, untouched = _split(state, ~touched)
-        groups = _group(regrouped, accepted, self.gap, self.dedupe)
+        groups = _group(regrouped, accepted, self.gap, dedupe=self.dedupe)
 
         held = pa.concat_tables([untouched, groups.sessions]) if untouched.num_rows else groups.sessions
         end = held["end"].to_numpy()
-        emitted = held["emitted"].to_numpy()
-        due = (end <= time.after) & ~emitted
+        was_emitted = held["emitted"].to_numpy()
+        due = (end <= time.after) & ~was_emitted
         upserts = _keep(held, due).drop_columns("emitted")
         sessions = pa.concat_tables([groups.tombstones, upserts]) if groups.tombstones.num_rows else upserts
 
-        emitted = emitted | due
+        emitted = was_emitted | due
         kept = end > time.after - self.grace
         new_state = _keep(held.set_column(4, STATE.field("emitted"), pa.array(emitted)), kept)
         open_ = _keep(held, ~emitted)
         return Step(
             state=new_state,
-            outputs={"sessions": sessions, "late": late.append_column(LATE.field("watermark"), _repeat(time.before, late))},
+            outputs={
+                "sessions": sessions,
+                "late": late.append_column(LATE.field("watermark"), _repeat(time.before, late)),
+            },
             counters={
                 "late": late.num_rows,
                 "duplicates": groups.duplicates,
-                "actions_out": _actions(upserts) - groups.actions_taken_back,
+                "actions_out": _count_actions(upserts) - groups.actions_taken_back,
                 "sessions_upserted": upserts.num_rows,
                 "sessions_retracted": groups.tombstones.num_rows,
             },
-            gauges={"sessions_held": new_state.num_rows, "sessions_open": open_.num_rows, "actions_open": _actions(open_)},
+            gauges={
+                "sessions_held": new_state.num_rows,
+                "sessions_open": open_.num_rows,
+                "actions_open": _count_actions(open_),
+            },
             due=self._due(end[kept], emitted[kept]),
         )
 
@@ -142,75 +146,96 @@ class _Groups:
     actions_taken_back: int
 
 
-def _group(held: pa.Table, events: pa.Table, gap: int, dedupe: bool) -> _Groups:
+@dataclass(frozen=True)
+class _Actions:
+    """Actions as columns; `user` counts the distinct users."""
+
+    user: Ints
+    time: Ints
+    action: npt.NDArray[np.int8]
+    ad: Ints
+
+    def take(self, rows: npt.NDArray[np.intp] | Bools) -> _Actions:
+        return _Actions(self.user[rows], self.time[rows], self.action[rows], self.ad[rows])
+
+    def follows(self, within: int) -> Bools:
+        """Of sorted actions, whether each is the same user's and at most `within` ms after the one before."""
+        near = (self.user[1:] == self.user[:-1]) & (np.diff(self.time) <= within)
+        return np.concatenate([[False], near])
+
+    def repeats(self) -> Bools:
+        """Of sorted actions, whether each equals the one before in everything."""
+        same = (self.action[1:] == self.action[:-1]) & (self.ad[1:] == self.ad[:-1])
+        return self.follows(0) & np.concatenate([[False], same])
+
+
+def _group(held: pa.Table, events: pa.Table, gap: int, *, dedupe: bool) -> _Groups:
     """Groups the actions of held sessions and new events into maximal sessions."""
     if events.num_rows == 0:
         return _Groups(held, SESSIONS.empty_table(), 0, 0)
-    actions = held["actions"].combine_chunks()
-    flat = actions.flatten()
-    lengths = actions.value_lengths().to_numpy()
-    users, user = _user_codes(held["userId"], lengths, events["userId"])
-    time = np.concatenate([flat.field("eventTime").to_numpy(), events["eventTime"].to_numpy()])
-    action = np.concatenate([flat.field("action").to_numpy(), events["action"].to_numpy()])
-    ad = np.concatenate([flat.field("advertisementId").to_numpy(), events["advertisementId"].to_numpy()])
-
-    order = order_by([user, time, action, ad])
-    user, time, action, ad = user[order], time[order], action[order], ad[order]
-    same_user = user[1:] == user[:-1]
-    step = np.diff(time)
-    first = np.concatenate([[True], ~same_user | (step > gap)])
-    session = np.cumsum(first) - 1
-
-    row_of_held = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = session
-    session_of_held = np.zeros(len(lengths), dtype=np.int64)
-    session_of_held[row_of_held] = place[: len(row_of_held)]
-
+    lengths = held["actions"].combine_chunks().value_lengths().to_numpy()
+    users, unsorted = _actions_of(held, lengths, events)
+    order = order_by([unsorted.user, unsorted.time, unsorted.action, unsorted.ad])
+    actions = unsorted.take(order)
+    first = ~actions.follows(gap)
+    session_of_held = _session_of_held(lengths, order, np.cumsum(first) - 1)
     if dedupe:
-        again = same_user & (step == 0) & (action[1:] == action[:-1]) & (ad[1:] == ad[:-1])
-        if again.any():
-            unique = np.concatenate([[True], ~again])
-            user, time, action, ad, first = user[unique], time[unique], action[unique], ad[unique], first[unique]
+        unique = ~actions.repeats()
+        actions, first = actions.take(unique), first[unique]
     starts = np.flatnonzero(first)
-    offsets = np.append(starts, len(time))
-    start, end, count = time[starts], time[offsets[1:] - 1] + gap, np.diff(offsets)
+    sessions = _sessions(users, actions, starts, gap)
 
+    start, end, count = (sessions[name].to_numpy()[session_of_held] for name in ("start", "end", "count"))
     was_emitted = held["emitted"].to_numpy()
-    same_key = (held["start"].to_numpy() == start[session_of_held]) & (held["end"].to_numpy() == end[session_of_held])
-    unchanged = was_emitted & same_key & (lengths == count[session_of_held])
+    same_key = (held["start"].to_numpy() == start) & (held["end"].to_numpy() == end)
+    unchanged = was_emitted & same_key & (lengths == count)
     stands = np.zeros(len(starts), dtype=np.bool_)
     stands[session_of_held[unchanged]] = True
-
-    values = pa.StructArray.from_arrays([time, ad, action], fields=list(ACTION))
-    sessions = pa.Table.from_arrays(
-        [
-            users.take(pa.array(user[starts])),
-            pa.array(start),
-            pa.array(end),
-            pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=ACTIONS),
-            pa.array(stands),
-        ],
-        schema=STATE,
-    )
-    gone = _keep(held, was_emitted & ~same_key)
+    gone = _keep(held, was_emitted & ~same_key).select(["userId", "start", "end"])
     return _Groups(
-        sessions=sessions,
-        tombstones=gone.select(["userId", "start", "end"]).append_column(SESSIONS.field("actions"), pa.nulls(gone.num_rows, ACTIONS)),
-        duplicates=len(order) - len(time),
+        sessions=sessions.drop_columns("count").append_column(STATE.field("emitted"), pa.array(stands)),
+        tombstones=gone.append_column(SESSIONS.field("actions"), pa.nulls(gone.num_rows, ACTIONS)),
+        duplicates=len(order) - len(actions.time),
         actions_taken_back=int(lengths[was_emitted & ~unchanged].sum()),
     )
 
 
-def _user_codes(held: pa.ChunkedArray, lengths: Ints, arrived: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
-    """The distinct users, and for each action (held first, then arrived) its user's place among them."""
-    users = pa.chunked_array(held.chunks + arrived.chunks, pa.string()).combine_chunks().dictionary_encode()
-    codes = users.indices.to_numpy()
-    return users.dictionary, np.concatenate([np.repeat(codes[: len(held)], lengths), codes[len(held) :]])
+def _actions_of(held: pa.Table, lengths: Ints, events: pa.Table) -> tuple[pa.Array, _Actions]:
+    """The distinct users, and all actions: those of held sessions first, in their order, then the events."""
+    keys = pa.chunked_array(held["userId"].chunks + events["userId"].chunks, pa.string()).combine_chunks()
+    users = keys.dictionary_encode()
+    codes = users.indices.to_numpy().astype(np.int64)
+    flat = held["actions"].combine_chunks().flatten()
+
+    def column(name: str) -> npt.NDArray[np.integer]:
+        return np.concatenate([flat.field(name).to_numpy(), events[name].to_numpy()])
+
+    user = np.concatenate([np.repeat(codes[: held.num_rows], lengths), codes[held.num_rows :]])
+    return users.dictionary, _Actions(user, column("eventTime"), column("action"), column("advertisementId"))
 
 
-def _distinct(column: pa.ChunkedArray) -> pa.Array:
-    return column.unique()
+def _session_of_held(lengths: Ints, order: npt.NDArray[np.intp], session: Ints) -> Ints:
+    """The session that each held one became part of: a held session is never split."""
+    session_of_action = np.empty(len(order), dtype=np.int64)
+    session_of_action[order] = session
+    first_action = np.cumsum(lengths) - lengths
+    return session_of_action[first_action]
+
+
+def _sessions(users: pa.Array, actions: _Actions, starts: npt.NDArray[np.intp], gap: int) -> pa.Table:
+    """Sorted actions as `SESSIONS` rows, with the `count` of their actions."""
+    offsets = np.append(starts, len(actions.time))
+    values = pa.StructArray.from_arrays([actions.time, actions.ad, actions.action], fields=list(ACTION))
+    return pa.Table.from_arrays(
+        [
+            users.take(pa.array(actions.user[starts])),
+            pa.array(actions.time[starts]),
+            pa.array(actions.time[offsets[1:] - 1] + gap),
+            pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=ACTIONS),
+            pa.array(np.diff(offsets)),
+        ],
+        schema=SESSIONS.append(pa.field("count", pa.int64(), nullable=False)),
+    )
 
 
 def _split(table: pa.Table, mask: Bools) -> tuple[pa.Table, pa.Table]:
@@ -225,7 +250,7 @@ def _keep(table: pa.Table, mask: Bools) -> pa.Table:
     return table.filter(pa.array(mask)) if mask.any() else table.slice(0, 0)
 
 
-def _actions(sessions: pa.Table) -> int:
+def _count_actions(sessions: pa.Table) -> int:
     return sum(len(chunk.flatten()) for chunk in sessions["actions"].chunks)
 
 

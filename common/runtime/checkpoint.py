@@ -138,7 +138,7 @@ class Checkpoint:
             json.dump({"layout": LAYOUT, **asdict(manifest)}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(staged, self.root / MANIFEST)
+        staged.replace(self.root / MANIFEST)
         self._sweep(manifest)
 
     def _sweep(self, manifest: Manifest) -> None:

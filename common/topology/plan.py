@@ -144,5 +144,3 @@ def _chain(functions: tuple[BatchFunction, ...], table: pa.Table) -> pa.Table:
     for function in functions:
         table = function(table)
     return table
-
-
