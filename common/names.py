@@ -23,7 +23,9 @@ def pick(kind: str, name: str, known: Iterable[str], where: str = "") -> str:
     names = sorted(known)
     if name in names:
         return name
-    raise AdstreamError(f"{where}: unknown {kind} '{name}'" if where else f"unknown {kind} '{name}'", nearest(name, names))
+    raise AdstreamError(
+        f"{where}: unknown {kind} '{name}'" if where else f"unknown {kind} '{name}'", nearest(name, names)
+    )
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -78,7 +78,7 @@ def run_spec(run: Callable[[JobSpec], Summary], arguments: list[str]) -> int:
         return _fail(Failure(error.problem, error.remedy, error.code), output)
     except KeyboardInterrupt:
         return _fail(Failure("interrupted", "", ExitCode.INTERRUPTED), output)
-    except Exception as error:  # whatever it is, its reader gets one line; the trace is kept for a report
+    except Exception as error:  # noqa: BLE001 whatever it is, its reader gets one line; the trace is kept for a report
         trace = output / TRACE
         trace.parent.mkdir(parents=True, exist_ok=True)
         trace.write_text(traceback.format_exc())
@@ -99,7 +99,9 @@ def log_to_stderr() -> None:
 
 def _spec(arguments: list[str]) -> JobSpec:
     if len(arguments) != 1:
-        raise AdstreamError(f"expected one argument, the spec of a run, got {len(arguments)}", "start it with 'adstream run'")
+        raise AdstreamError(
+            f"expected one argument, the spec of a run, got {len(arguments)}", "start it with 'adstream run'"
+        )
     try:
         return JobSpec.load(arguments[0])
     except (OSError, ValueError, TypeError) as error:

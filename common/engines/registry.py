@@ -35,7 +35,7 @@ def submit(engine: str) -> Submit:
     Raises:
         AdstreamError: There is no such engine.
     """
-    return cast(Submit, import_module(f"common.engines.{pick('engine', engine, ENGINES)}.submit"))
+    return cast("Submit", import_module(f"common.engines.{pick('engine', engine, ENGINES)}.submit"))
 
 
 def available(engine: str) -> str | None:

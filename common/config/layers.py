@@ -1,0 +1,169 @@
+"""A job's settings from their layers: defaults, file, environment, command line, in rising order.
+
+The file is YAML or TOML, by its suffix, with one section a job, so that one file serves all jobs:
+
+    sessions:
+      gap: 30m
+      grace: 1h
+
+In the environment a setting is `ADSTREAM_` and its name in capitals: `ADSTREAM_GAP=30m`. On the command
+line it is `--set gap=30m`. A name that is not a setting is refused in every layer, a bad value in
+the layer that decides; the message says where it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, TomlConfigSettingsSource, YamlConfigSettingsSource
+
+from common.config.job import JobSettings
+from common.config.jobs import jobs, settings_type
+from common.errors import AdstreamError
+from common.names import nearest, pick
+
+PREFIX = "ADSTREAM_"
+NOT_SETTINGS = frozenset({"ADSTREAM_CACHE"})
+"""Variables of the suite itself, which are no job's settings."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Where settings come from, in rising order.
+
+    Attributes:
+        file: A YAML or TOML file, or None.
+        environment: The variables of the process.
+        assignments: `KEY=VALUE` pairs; of two with one key the last holds.
+    """
+
+    file: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    assignments: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value that was set, and where.
+
+    Attributes:
+        raw: The value as it was written.
+        where: Its place, for messages: a file and key, a variable, an option.
+    """
+
+    raw: Any
+    where: str
+
+
+def settings(job: str, layers: Layers) -> JobSettings:
+    """The settings of a job.
+
+    Raises:
+        AdstreamError: There is no such job, a file can't be read, a name is unknown, or a value is not valid.
+    """
+    model = settings_type(job)
+    names = tuple(model.model_fields)
+    values = {
+        **(from_file(layers.file, job, names) if layers.file is not None else {}),
+        **from_environment(layers.environment, names),
+        **from_assignments(layers.assignments, names),
+    }
+    try:
+        return model(**{name: value.raw for name, value in values.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        value = values[str(first["loc"][0])]
+        raise AdstreamError(f"{value.where}={value.raw}", _reason(first["msg"])) from None
+
+
+def from_file(path: Path, job: str, names: Sequence[str]) -> dict[str, Value]:
+    """The job's section of a file; the sections of other jobs are left to them."""
+    content = _content(path)
+    known = jobs()
+    for name in content:
+        if name in names:
+            raise AdstreamError(
+                f"config file '{path}': setting '{name}' stands outside a section", f"put it below '{job}'"
+            )
+        pick("section", str(name), known, f"config file '{path}'")
+    section = content.get(job) or {}
+    if not isinstance(section, dict):
+        raise AdstreamError(
+            f"config file '{path}': section '{job}' is not a mapping", "write one setting a line, as NAME: VALUE"
+        )
+    for name in section:
+        pick("setting", str(name), names, f"config file '{path}', section '{job}'")
+    return {name: Value(raw, f"config file '{path}': {job}.{name}") for name, raw in section.items()}
+
+
+def from_environment(environment: Mapping[str, str], names: Sequence[str]) -> dict[str, Value]:
+    """The variables that begin with `ADSTREAM_`."""
+    found = {}
+    for variable, raw in sorted(environment.items()):
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in names:
+            remedy = nearest(variable, [PREFIX + name.upper() for name in names])
+            raise AdstreamError(f"environment: unknown variable '{variable}'", remedy)
+        found[name] = Value(raw, f"environment: {variable}")
+    return found
+
+
+def from_assignments(assignments: Sequence[str], names: Sequence[str]) -> dict[str, Value]:
+    """The `KEY=VALUE` pairs of `--set`."""
+    return {
+        pick("setting", name, names, f"--set {name}={raw}"): Value(raw, f"--set {name}")
+        for name, raw in pairs("--set", assignments).items()
+    }
+
+
+def pairs(option: str, assignments: Sequence[str]) -> dict[str, str]:
+    """`KEY=VALUE` pairs as a mapping; of two with one key the last holds.
+
+    Raises:
+        AdstreamError: One is not such a pair.
+    """
+    found = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name.strip():
+            raise AdstreamError(f"{option} {assignment}: not a pair", f"write {option} KEY=VALUE")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _content(path: Path) -> dict[Any, Any]:
+    """What a config file holds."""
+    where = f"config file '{path}'"
+    if not path.is_file():
+        raise AdstreamError(f"{where}: no such file", "check the path")
+    try:
+        return _source(path)()
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        yaml.YAMLError,
+    ) as error:  # pydantic's sources check nothing
+        raise AdstreamError(f"{where}: can't be read ({' '.join(str(error).split())})", "correct the file") from error
+
+
+def _source(path: Path) -> YamlConfigSettingsSource | TomlConfigSettingsSource:
+    if path.suffix in {".yaml", ".yml"}:
+        return YamlConfigSettingsSource(BaseSettings, yaml_file=path)
+    if path.suffix == ".toml":
+        return TomlConfigSettingsSource(BaseSettings, toml_file=path)
+    raise AdstreamError(f"config file '{path}': unknown suffix '{path.suffix}'", "name it .yaml, .yml or .toml")
+
+
+def _reason(message: str) -> str:
+    """Pydantic's sentence, as a clause."""
+    reason = message.removeprefix("Value error, ").replace("Input should be", "it must be")
+    return reason[0].lower() + reason[1:]

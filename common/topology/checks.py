@@ -1,0 +1,151 @@
+"""What must hold before any engine starts; each check fails with one line.
+
+The checks need no data: a batch function is tried on a table without rows, and what it gives is held
+against the schema that comes next. So a contract that no longer fits is found in milliseconds, on the
+machine where the job is submitted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from common.contracts.contract import Contract, load, streams
+from common.errors import AdstreamError
+from common.names import nearest, pick
+from common.topology.graph import nodes, sinks, sources
+from common.topology.nodes import Map, Merge, Output, Process, Topology
+from common.topology.plan import Plan, compile_plan
+
+EVENT_TIME = "eventTime"
+"""The column of events that the watermark follows (SEMANTICS.md, "Session")."""
+
+
+def check(topology: Topology) -> Plan:
+    """Makes every check that needs no data.
+
+    Returns:
+        The topology's plan, fit for any engine.
+
+    Raises:
+        AdstreamError: A check failed; its message names the node or stream, and the remedy.
+    """
+    check_streams(topology)
+    check_ids(topology)
+    check_outputs(topology)
+    plan = compile_plan(topology)
+    check_events(plan)
+    contracts = {stream: load(stream) for stream in (*plan.sources, *plan.sinks)}
+    for inlet in plan.inlets:
+        check_inlet(inlet.apply, contracts[inlet.stream], plan)
+    for outlet in plan.outlets:
+        check_outlet(outlet.apply, outlet.output, contracts[outlet.stream], plan)
+    return plan
+
+
+def check_streams(topology: Topology) -> None:
+    """Every stream has a contract, one writer and no loop; none that is read is deprecated."""
+    known, read, written = streams(), sources(topology), sinks(topology)
+    for stream in (*read, *written):
+        pick("stream", stream, known, f"topology '{topology.name}'")
+    for stream in read:
+        if stream in written:
+            raise AdstreamError(
+                f"topology '{topology.name}' both reads and writes the stream '{stream}'",
+                "write to a stream of its own: a job that feeds itself never catches up",
+            )
+        if note := load(stream).meta.deprecated:
+            raise AdstreamError(f"topology '{topology.name}' reads the deprecated stream '{stream}'", note)
+    for stream, writers in Counter(written).items():
+        if writers > 1:
+            raise AdstreamError(
+                f"topology '{topology.name}' writes the stream '{stream}' from {writers} sinks",
+                "merge them before one sink: a stream has a single writer",
+            )
+
+
+def check_ids(topology: Topology) -> None:
+    """No two nodes share an id: it names a node in checkpoints, logs and pictures."""
+    ids = Counter(node.id for node in nodes(topology) if isinstance(node, Map | Merge | Process))
+    for name, count in ids.items():
+        if count > 1:
+            raise AdstreamError(
+                f"topology '{topology.name}': {count} nodes have the id '{name}'", "give each node an id of its own"
+            )
+
+
+def check_outputs(topology: Topology) -> None:
+    """Every output that a sink takes exists, and every output that exists is taken."""
+    found = nodes(topology)
+    for process in (node for node in found if isinstance(node, Process)):
+        taken = {node.name for node in found if isinstance(node, Output) and node.process == process}
+        for name in taken:
+            pick("output", name, process.operator.outputs, f"operator '{process.id}'")
+        for name in process.operator.outputs:
+            if name not in taken:
+                raise _lost(process.id, name)
+
+
+def _lost(process: str, output: str) -> AdstreamError:
+    remedy = f"connect the output '{output}' of operator '{process}' to a sink"
+    if output == "late":
+        return AdstreamError("incomplete late strategy: no sink takes them, so late events would be lost", remedy)
+    return AdstreamError(f"no sink takes the output '{output}' of operator '{process}', its rows would be lost", remedy)
+
+
+def check_events(plan: Plan) -> None:
+    """Events have the columns that they are shuffled by and that the watermark follows."""
+    schema = plan.operator.event_schema
+    for column, type_, purpose in ((plan.key, pa.string(), "key"), (EVENT_TIME, pa.int64(), "time")):
+        where = f"operator '{plan.process_id}', {purpose} column '{column}'"
+        if column not in schema.names:
+            raise AdstreamError(f"{where}: its events don't have it", nearest(column, schema.names))
+        if schema.field(column).type != type_:
+            raise AdstreamError(f"{where}: it is {schema.field(column).type}", f"make it {type_}")
+
+
+def check_inlet(function: Callable[[pa.Table], pa.Table], contract: Contract, plan: Plan) -> None:
+    """Records of a source's contract become the operator's events."""
+    place = f"'{contract.stream}' (version {contract.version}) to operator '{plan.process_id}'"
+    _check_schema(_tried(function, contract.arrow, place), plan.operator.event_schema, place)
+
+
+def check_outlet(function: Callable[[pa.Table], pa.Table], output: str, contract: Contract, plan: Plan) -> None:
+    """The operator's rows become records of a sink's contract."""
+    place = f"output '{output}' of operator '{plan.process_id}' to '{contract.stream}' (version {contract.version})"
+    _check_schema(_tried(function, plan.operator.outputs[output], place), contract.arrow, place)
+
+
+def _tried(function: Callable[[pa.Table], pa.Table], schema: pa.Schema, place: str) -> pa.Schema:
+    """The schema that a chain of batch functions gives for rows of `schema`."""
+    try:
+        return function(schema.empty_table()).schema
+    except Exception as error:  # a batch function is the job's own code and may raise anything
+        reason = " ".join(str(error).split())
+        raise AdstreamError(
+            f"incompatible contract, {place}: a batch function fails on it ({type(error).__name__}: {reason})",
+            "fit the function to the contract",
+        ) from error
+
+
+def _check_schema(given: pa.Schema, wanted: pa.Schema, place: str) -> None:
+    if given.equals(wanted):
+        return
+    raise AdstreamError(f"incompatible contract, {place}: {_difference(given, wanted)}", "fit the functions in between")
+
+
+def _difference(given: pa.Schema, wanted: pa.Schema) -> str:
+    """The first thing in which two schemas differ."""
+    for field in wanted:
+        if field.name not in given.names:
+            return f"field '{field.name}' is missing"
+        if not given.field(field.name).equals(field):
+            return f"field '{field.name}' is {_shown(given.field(field.name))} instead of {_shown(field)}"
+    extra = [name for name in given.names if name not in wanted.names]
+    return f"field '{extra[0]}' is not wanted" if extra else f"the order is {given.names} instead of {wanted.names}"
+
+
+def _shown(field: pa.Field) -> str:
+    return f"{field.type}" if field.nullable else f"{field.type} not null"
