@@ -54,7 +54,8 @@ def bucket_of(keys: pa.Array | pa.ChunkedArray, buckets: int) -> npt.NDArray[np.
         if isinstance(encoded, pa.ChunkedArray):  # pyarrow gives a chunked array back for no chunks
             return np.zeros(0, dtype=np.int32)
     of_distinct = (crc32(encoded.dictionary) % np.uint32(buckets)).astype(np.int32)
-    return of_distinct[encoded.indices.to_numpy(zero_copy_only=False)]
+    buckets_of_keys: npt.NDArray[np.int32] = of_distinct[encoded.indices.to_numpy(zero_copy_only=False)]
+    return buckets_of_keys
 
 
 def split_by_bucket(table: pa.Table, key: str, buckets: int) -> dict[int, pa.Table]:

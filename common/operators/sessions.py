@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -165,8 +166,9 @@ class _Actions:
 
     def repeats(self) -> Bools:
         """Of sorted actions, whether each equals the one before in everything."""
-        same = (self.action[1:] == self.action[:-1]) & (self.ad[1:] == self.ad[:-1])
-        return self.follows(0) & np.concatenate([[False], same])
+        repeats = self.follows(0)
+        repeats[1:] &= (self.action[1:] == self.action[:-1]) & (self.ad[1:] == self.ad[:-1])
+        return repeats
 
 
 def _group(held: pa.Table, events: pa.Table, gap: int, *, dedupe: bool) -> _Groups:
@@ -207,7 +209,7 @@ def _actions_of(held: pa.Table, lengths: Ints, events: pa.Table) -> tuple[pa.Arr
     codes = users.indices.to_numpy().astype(np.int64)
     flat = held["actions"].combine_chunks().flatten()
 
-    def column(name: str) -> npt.NDArray[np.integer]:
+    def column(name: str) -> npt.NDArray[Any]:
         return np.concatenate([flat.field(name).to_numpy(), events[name].to_numpy()])
 
     user = np.concatenate([np.repeat(codes[: held.num_rows], lengths), codes[held.num_rows :]])
@@ -218,8 +220,9 @@ def _session_of_held(lengths: Ints, order: npt.NDArray[np.intp], session: Ints) 
     """The session that each held one became part of: a held session is never split."""
     session_of_action = np.empty(len(order), dtype=np.int64)
     session_of_action[order] = session
-    first_action = np.cumsum(lengths) - lengths
-    return session_of_action[first_action]
+    first_actions: Ints = np.cumsum(lengths) - lengths
+    place: Ints = session_of_action[first_actions]
+    return place
 
 
 def _sessions(users: pa.Array, actions: _Actions, starts: npt.NDArray[np.intp], gap: int) -> pa.Table:

@@ -1,8 +1,8 @@
 """What flows where: ad views and clicks into sessions.
 
-    ad-views  ─┐
-               ├─ by userId ─ sessions ─┬─ ad-sessions   upserts and tombstones
-    ad-clicks ─┘                        └─ late-events
+ad-views  ─┐
+├─ by userId ─ sessions ─┬─ ad-sessions   upserts and tombstones
+ad-clicks ─┘                        └─ late-events
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The sessions job as a user would write it by hand on each engine: what this suite is measured against."""
