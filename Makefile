@@ -1,0 +1,86 @@
+# What a contributor does, one target each; `make` alone lists them.
+# It needs python3 (3.10 to 3.12) and a way to PyPI and Maven Central; `make setup` brings the rest.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+ENGINE ?= spark
+PYTEST_ARGS ?=
+
+UV_VERSION := 0.13.9
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+export UV_PYTHON := $(CURDIR)/.tools/bin/python
+export UV_PYTHON_DOWNLOADS := never
+
+SAMPLE := build/open-bandit
+FAST := not slow and not bench and not recovery
+SOURCES := pyproject.toml uv.lock
+
+.PHONY: help
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.synced .venv-flink/.synced build/.java ## Makes both Python environments, and brings Java where there is none
+
+.tools/.uv-$(UV_VERSION):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+		|| { echo "make: $(PYTHON) is not Python 3.10, 3.11 or 3.12: name one, as in make setup PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv --clear .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
+	uv sync --quiet --locked --extra spark --extra beam --extra delta --group bench
+	@touch $@
+
+.venv-flink/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
+	UV_PROJECT_ENVIRONMENT=.venv-flink uv sync --quiet --locked --extra flink --extra delta
+	@touch $@
+
+build/.java: uv.lock common/setup/java.py | .venv/.synced
+	@mkdir -p build
+	.venv/bin/python -m common.setup.java
+	@touch $@
+
+.PHONY: run
+run: setup ## Sessions of the bundled sample of real impressions and clicks (ENGINE=spark)
+	.venv/bin/adstream import open-bandit tests/data/open-bandit/*.csv --output $(SAMPLE)/streams
+	.venv/bin/adstream run sessions --engine $(ENGINE) --input $(SAMPLE)/streams --output $(SAMPLE)/$(ENGINE)
+
+.PHONY: test
+test: setup ## The tests that guard each change, on every engine
+	.venv-flink/bin/pytest tests/unit -m "$(FAST) and not spark and not beam" $(PYTEST_ARGS)
+	.venv/bin/pytest -m "$(FAST)" $(PYTEST_ARGS)
+
+.PHONY: test-all
+test-all: setup ## The same and the slow ones
+	.venv/bin/pytest -m "not bench" $(PYTEST_ARGS)
+
+.PHONY: conformance
+conformance: setup ## Every case of the conformance kit on every engine, as a table
+	.venv/bin/pytest tests/conformance $(PYTEST_ARGS)
+
+.PHONY: recovery
+recovery: setup ## Jobs that are killed, restarted and rescaled
+	.venv/bin/pytest -m recovery $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: setup ## Speed and memory against what one would write by hand, as ratios
+	.venv/bin/pytest tests/bench -m bench -s $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## Style, formatting and types
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+.PHONY: format
+format: setup ## Formats the code and mends what the linter can
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+.PHONY: clean
+clean: ## Removes what was built here; the environments and the download cache stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
