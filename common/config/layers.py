@@ -28,8 +28,6 @@ from common.errors import AdstreamError
 from common.names import nearest, pick
 
 PREFIX = "ADSTREAM_"
-NOT_SETTINGS = frozenset({"ADSTREAM_CACHE"})
-"""Variables of the suite itself, which are no job's settings."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def from_environment(environment: Mapping[str, str], names: Sequence[str]) -> di
     """The variables that begin with `ADSTREAM_`."""
     found = {}
     for variable, raw in sorted(environment.items()):
-        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+        if not variable.startswith(PREFIX):
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in names:

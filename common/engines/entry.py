@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 
 from common.errors import AdstreamError, ExitCode
 from common.runtime.spec import JobSpec
@@ -62,6 +64,7 @@ def entry(run: Callable[[JobSpec], Summary]) -> None:
         run: The engine.
     """
     log_to_stderr()
+    interrupt_when_terminated()
     sys.exit(run_spec(run, sys.argv[1:]))
 
 
@@ -87,6 +90,11 @@ def run_spec(run: Callable[[JobSpec], Summary], arguments: list[str]) -> int:
     return ExitCode.OK
 
 
+def interrupt_when_terminated() -> None:
+    """Lets SIGTERM end the process as ^C does: cleanly, by way of `KeyboardInterrupt`."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
 def log_to_stderr() -> None:
     """Sends the suite's log to standard error, one marked line a message."""
     handler = logging.StreamHandler(sys.stderr)
@@ -95,6 +103,10 @@ def log_to_stderr() -> None:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _spec(arguments: list[str]) -> JobSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -24,7 +25,7 @@ class Submit(Protocol):
         """The command that runs a saved spec."""
         ...
 
-    def environment(self, spec: JobSpec) -> dict[str, str]:
+    def environment(self, spec: JobSpec) -> Mapping[str, str]:
         """What the command needs in its environment, over what the caller has."""
         ...
 
@@ -59,6 +60,6 @@ def command(spec_path: Path, spec: JobSpec) -> list[str]:
     return submit(spec.engine).command(spec_path, spec)
 
 
-def environment(spec: JobSpec) -> dict[str, str]:
+def environment(spec: JobSpec) -> Mapping[str, str]:
     """What that command needs in its environment, over what the caller has."""
     return submit(spec.engine).environment(spec)

@@ -1,0 +1,121 @@
+"""The parent's half of a run: starts an engine's process, follows it, and reads what it left.
+
+Below the output folder lie `_run/spec.json` (what was asked), `_run/engine.log` (all that the process
+said), and `_run/summary.json` or `_run/failure.json` (how it ended; `common.engines.entry` writes them).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from common.engines.entry import FAILURE, TRACE, Failure
+from common.engines.registry import command, environment, require
+from common.errors import AdstreamError, ExitCode
+from common.runtime.spec import JobSpec
+from common.runtime.summary import SUMMARY, Summary
+
+SPEC = "_run/spec.json"
+LOG = "_run/engine.log"
+LOCK = "_run/lock"
+PATIENCE_SECONDS = 20
+"""How long a process that was asked to stop may take."""
+
+
+def save_spec(spec: JobSpec) -> Path:
+    """Saves the spec where its engine's process finds it."""
+    path = Path(spec.output) / SPEC
+    spec.save(path)
+    return path
+
+
+def launch(spec: JobSpec, watch: Callable[[str], None]) -> Summary:
+    """Runs a spec on its engine, in a process of its own, and waits for the end.
+
+    Args:
+        spec: What to run; its folders as absolute paths.
+        watch: Called with each line that the process prints.
+
+    Raises:
+        AdstreamError: The engine is not available, the output is in use, or the run failed.
+        KeyboardInterrupt: The user stopped it; the process has ended by then.
+    """
+    require(spec.engine)
+    output = Path(spec.output)
+    spec_path = save_spec(spec)
+    with _only_writer(output) as lock:
+        for leftover in (FAILURE, TRACE, SUMMARY):
+            (output / leftover).unlink(missing_ok=True)
+        child = subprocess.Popen(
+            command(spec_path, spec),
+            env={**os.environ, **environment(spec)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            pass_fds=(lock,),  # an orphan keeps the lock while it can still write
+            start_new_session=True,  # so that ^C reaches it by way of _stop only, once
+        )
+        try:
+            last = _follow(child, output / LOG, watch)
+        except BaseException:
+            _stop(child)
+            raise
+    return _result(spec, child.returncode, last)
+
+
+@contextmanager
+def _only_writer(output: Path) -> Iterator[int]:
+    """Holds the lock of an output folder."""
+    with (output / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AdstreamError(
+                f"output '{output}': another run is writing to it", "wait for its end, or choose another --output"
+            ) from None
+        yield file.fileno()
+
+
+def _follow(child: subprocess.Popen[str], log_path: Path, watch: Callable[[str], None]) -> str:
+    """Keeps and passes on what the process prints until it ends; gives the last line that says anything."""
+    last = deque[str](maxlen=1)
+    with log_path.open("w") as log:
+        for line in child.stdout or ():
+            log.write(line)
+            watch(line.rstrip())
+            if line.strip():
+                last.append(line.strip())
+    child.wait()
+    return last.pop() if last else "no output"
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    """Asks the process and all that it started to end; makes them after a while."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(PATIENCE_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _result(spec: JobSpec, code: int, last_line: str) -> Summary:
+    output = Path(spec.output)
+    failure = Failure.load(output)
+    if failure is not None:
+        raise failure.error()
+    if code != 0:
+        problem = f"engine '{spec.engine}' stopped with exit code {code} ({last_line})"
+        raise AdstreamError(problem, f"see {output / LOG}", ExitCode.DEFECT)
+    if not (output / SUMMARY).exists():
+        raise AdstreamError(f"engine '{spec.engine}' left no summary", f"see {output / LOG}", ExitCode.DEFECT)
+    return Summary.load(output)
