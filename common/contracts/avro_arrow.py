@@ -45,7 +45,9 @@ def _field(name: str, schema: Any, named: dict[str, pa.DataType]) -> pa.Field:
         return pa.field(name, _type(schema, named), nullable=False)
     branches = [branch for branch in schema if branch != "null"]
     if len(branches) != 1 or "null" not in schema:
-        raise AdstreamError(f"the field '{name}' is a union of {schema}", "only a union of null and one type is allowed")
+        raise AdstreamError(
+            f"the field '{name}' is a union of {schema}", "only a union of null and one type is allowed"
+        )
     return pa.field(name, _type(branches[0], named), nullable=True)
 
 
@@ -67,7 +69,9 @@ def _type(schema: Any, named: dict[str, pa.DataType]) -> pa.DataType:
     else:
         arrow = _type(kind, named)
     if arrow is None:
-        raise AdstreamError(f"the Avro type {schema} can't be used in a stream", "use one that common/contracts/avro_arrow.py knows")
+        raise AdstreamError(
+            f"the Avro type {schema} can't be used in a stream", "use one that common/contracts/avro_arrow.py knows"
+        )
     if kind in ("record", "enum"):
         named[schema["name"]] = arrow
     return arrow

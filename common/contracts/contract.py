@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 STREAMS: Traversable = files("common.contracts").joinpath("streams")
 """The contracts of this suite. A resource and not a path, so that they also load out of a zip."""
 
-Compatibility = Literal[
-    "backward", "forward", "full", "backward_transitive", "forward_transitive", "full_transitive"
-]
+Compatibility = Literal["backward", "forward", "full", "backward_transitive", "forward_transitive", "full_transitive"]
 _SCHEMA_FILE = re.compile(r"(key|value)\.v([1-9]\d*)\.avsc")
 
 
@@ -107,17 +105,21 @@ def streams(root: Traversable = STREAMS) -> tuple[str, ...]:
 
 
 @cache
-def load(stream: str, version: int | None = None, root: Traversable = STREAMS) -> Contract:
-    """The contract of a stream.
+def load(stream: str, version: int | None = None) -> Contract:
+    """The contract of a stream of this suite.
 
     Args:
         stream: The name of the stream.
         version: Which version; the newest if None.
-        root: The folder of the contracts.
 
     Raises:
         AdstreamError: There is no such stream or version, or its files are not well formed.
     """
+    return load_from(STREAMS, stream, version)
+
+
+def load_from(root: Traversable, stream: str, version: int | None = None) -> Contract:
+    """As `load`, out of another folder of contracts, read anew each time."""
     known = versions(stream, root)
     if version is not None and version not in known:
         raise AdstreamError(f"the stream '{stream}' has no version {version}", f"it has {', '.join(map(str, known))}")
@@ -150,7 +152,9 @@ def versions(stream: str, root: Traversable = STREAMS) -> tuple[int, ...]:
     folder = root.joinpath(stream)
     values = _numbers(folder, "value")
     if 1 not in values or 1 not in _numbers(folder, "key"):
-        raise AdstreamError(f"the stream '{stream}' has no version 1", "keep every version: key.v1.avsc and value.v1.avsc")
+        raise AdstreamError(
+            f"the stream '{stream}' has no version 1", "keep every version: key.v1.avsc and value.v1.avsc"
+        )
     return values
 
 
@@ -185,4 +189,6 @@ def _meta(folder: Traversable) -> StreamMeta:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise AdstreamError(f"{folder.name}/stream.yaml: '{place}' is wrong ({first['msg']})", "correct the file") from None
+        raise AdstreamError(
+            f"{folder.name}/stream.yaml: '{place}' is wrong ({first['msg']})", "correct the file"
+        ) from None
