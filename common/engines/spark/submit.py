@@ -1,0 +1,120 @@
+"""How a run is started on Spark: the `spark-submit` line, the same for this machine and for a cluster.
+
+Options of the engine (`JobSpec.options`): `master` (default: this machine, as many tasks as the job's parallelism),
+`driver-memory`, `executor-memory`, and any property of Spark's own, `spark.…`.
+"""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from common.errors import AdstreamError
+from common.names import pick
+from common.runtime.spec import JobSpec
+from common.setup.java import java_home
+
+ROOT = Path(__file__).parents[3]
+"""Where the packages `common` and `jobs` are."""
+HERE = Path(__file__).parent
+MEMORY = "2g"
+OPTIONS = ("master", "driver-memory", "executor-memory")
+
+
+def command(spec_path: Path, spec: JobSpec) -> list[str]:
+    """The command that runs the spec. For a master elsewhere, it packs the code beside the spec.
+
+    Raises:
+        AdstreamError: An option is not known.
+    """
+    options = _options(spec)
+    line = [
+        str(_spark_home() / "bin" / "spark-submit"),
+        *("--master", options["master"]),
+        *("--name", f"adstream {spec.job}"),
+        *("--driver-memory", options["driver-memory"]),
+    ]
+    for name, value in properties(spec).items():
+        line += ["--conf", f"{name}={value}"]
+    if not _on_this_machine(options["master"]):
+        line += ["--executor-memory", options["executor-memory"], "--py-files", str(_packed(spec_path.parent))]
+    return [*line, str(HERE / "__main__.py"), str(spec_path)]
+
+
+def environment(spec: JobSpec) -> Mapping[str, str]:
+    """The variables that the command needs, over those of this process."""
+    return {
+        "JAVA_HOME": str(java_home()),
+        "SPARK_HOME": str(_spark_home()),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def unavailable() -> str | None:
+    """Why Spark can't run here, with the remedy; None when it can."""
+    if find_spec("pyspark") is None:
+        return "pyspark is not installed: run `make setup`, or install adstream[spark]"
+    try:
+        java_home()
+    except AdstreamError as error:
+        return str(error)
+    return None
+
+
+def properties(spec: JobSpec) -> dict[str, str]:
+    """Spark's properties for a run; those among the spec's options come last and win."""
+    log = Path(spec.output).absolute() / "_run" / "spark.log"
+    suite = {
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'} -Dadstream.log={log}",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.adaptive.enabled": "false",  # buckets have their places, and tasks are what the job says
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(16 * 2**20),
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",
+        "spark.sql.streaming.metricsEnabled": "false",
+    }
+    if _on_this_machine(_options(spec)["master"]):
+        suite |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false"}
+    return suite | {name: value for name, value in spec.options.items() if name.startswith("spark.")}
+
+
+def _options(spec: JobSpec) -> dict[str, str]:
+    known = {
+        "master": f"local[{spec.settings.get('parallelism', 2)}]",
+        "driver-memory": MEMORY,
+        "executor-memory": MEMORY,
+    }
+    given = {name: value for name, value in spec.options.items() if not name.startswith("spark.")}
+    return known | {pick("option of engine 'spark'", name, OPTIONS): value for name, value in given.items()}
+
+
+def _on_this_machine(master: str) -> bool:
+    return master == "local" or master.startswith("local[")
+
+
+def _spark_home() -> Path:
+    """Spark's distribution, which is inside the package; found without importing it."""
+    found = find_spec("pyspark")
+    if found is None or found.origin is None:
+        raise AdstreamError("pyspark is not installed", "run `make setup`, or install adstream[spark]")
+    return Path(found.origin).parent
+
+
+def _packed(folder: Path) -> Path:
+    """The code of the suite and of its jobs as a zip, for `--py-files`."""
+    target = folder / "adstream.zip"
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in _code():
+            packed.write(path, path.relative_to(ROOT))
+    return target
+
+
+def _code() -> Iterator[Path]:
+    for package in ("common", "jobs"):
+        for path in sorted((ROOT / package).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                yield path

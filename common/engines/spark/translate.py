@@ -1,0 +1,180 @@
+"""A plan on Spark: tasks over splits, a shuffle by bucket, tasks over buckets.
+
+    batch    splits ─ mapInArrow(ReadSplits) ─ shuffle by bucket ─ mapInArrow(WholeInput) ─ reports to the driver
+    stream   ArrivalsSource ─ foreachBatch: shuffle by bucket ─ mapInArrow(OneStep) ─ reports to the driver
+
+Frames are shuffled, not records; records go from the tasks straight to the sink, and state straight to the
+checkpoint. The suite's manifest is the truth about what was done. Spark's own streaming checkpoint serves one
+query only: each run has a new one, below the suite's, and removes it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from common.engines.spark.sinks import REPORTS_DDL, Reports
+from common.engines.spark.sources import FORMAT, FRAMES_DDL, ArrivalsSource, ReadSplits
+from common.engines.spark.state import OneStep, WholeInput
+from common.errors import AdstreamError
+from common.operators.step import END
+from common.runtime.checkpoint import Manifest
+from common.runtime.clock import Clock
+from common.runtime.run import BATCH, Run, now_ms
+from common.runtime.spec import JobSpec
+from common.runtime.summary import Summary
+from common.streams.folder import Position
+
+SPLIT_BYTES = 32 * 2**20
+READ_TASKS = 4
+"""How many tasks a core the splits of a batch job are dealt to: enough to even out, few enough to start."""
+TRIGGER = "1 second"
+"""How often a stream looks for arrivals once it has caught up."""
+QUERIES = "spark"
+"""Where below the suite's checkpoint the checkpoints of Spark's queries are."""
+
+
+def run(spec: JobSpec) -> Summary:
+    """Runs one job in the Spark session of this process."""
+    opened = Run.open(spec)
+    spark = SparkSession.builder.getOrCreate()
+    with _plain_errors():
+        return _batch(spark, opened) if spec.mode == "batch" else _stream(spark, opened)
+
+
+def _batch(spark: SparkSession, run: Run) -> Summary:
+    started = time.monotonic()
+    run.sink.clear()
+    tasks = run.settings.parallelism
+    splits = run.source.everything(SPLIT_BYTES)
+    numbers = spark.range(len(splits), numPartitions=max(1, min(len(splits), READ_TASKS * tasks)))
+    frames = numbers.mapInArrow(ReadSplits(run, splits, now_ms()).read, FRAMES_DDL)
+    reports = _collect(_shuffled(frames, tasks), WholeInput(run).step)
+    counters: Counter[str] = Counter()
+    for result in reports.results():
+        counters.update(result.counters)
+    run.sink.deliver(BATCH, reports.parts())
+    return run.summary(counters, started, steps=1, watermark=END)
+
+
+def _stream(spark: SparkSession, run: Run) -> Summary:
+    started = time.monotonic()
+    queries = run.checkpoint.root / QUERIES
+    shutil.rmtree(queries, ignore_errors=True)  # what a run that was killed left
+    queries.mkdir(parents=True)
+    steps = _Steps(run, run.resume(), Path(tempfile.mkdtemp(dir=queries)))
+    try:
+        steps.take_arrivals(spark)
+        if run.spec.drain:
+            steps.end(spark)
+    finally:
+        shutil.rmtree(queries, ignore_errors=True)
+    manifest = steps.manifest
+    return run.summary(run.metrics(manifest), started, manifest.step, manifest.clock.watermark)
+
+
+class _Steps:
+    """The driver's side of a streaming run: it makes step after step complete.
+
+    Args:
+        run: The run.
+        manifest: The checkpoint to go on from.
+        query: The folder of the query's own checkpoint.
+    """
+
+    def __init__(self, run: Run, manifest: Manifest, query: Path) -> None:
+        self.manifest = manifest
+        self._run = run
+        self._query = query
+        self._tasks = run.settings.parallelism
+        self._failure: Exception | None = None
+
+    def take_arrivals(self, spark: SparkSession) -> None:
+        """Runs the query: until the arrivals there are now were taken, or for ever."""
+        spark.dataSource.register(ArrivalsSource)
+        arrivals = spark.readStream.format(FORMAT).options(
+            spec=json.dumps(asdict(self._run.spec)),
+            step=self.manifest.step,
+            position=json.dumps(asdict(self.manifest.position)),
+        )
+        query = (
+            arrivals.load()
+            .writeStream.queryName(self._run.spec.job)
+            .option("checkpointLocation", self._query.absolute().as_uri())
+            .trigger(**({"availableNow": True} if self._run.spec.until_caught_up else {"processingTime": TRIGGER}))
+            .foreachBatch(self._take)
+            .start()
+        )
+        try:
+            query.awaitTermination()
+        except PySparkException:
+            if self._failure is not None:
+                raise self._failure from None
+            raise
+        finally:
+            query.stop()
+
+    def end(self, spark: SparkSession) -> None:
+        """Takes the step that no events follow."""
+        tasks = spark.range(self._tasks, numPartitions=self._tasks)
+        reports = _collect(tasks, self._step().end)
+        self._complete(self.manifest.position, self.manifest.clock.ended(), reports)
+
+    def _take(self, frames: DataFrame, batch: int) -> None:
+        """Takes one micro-batch, which is one step."""
+        try:
+            reports = _collect(_shuffled(frames, self._tasks), self._step().arrive)
+            self._complete(self._position(batch), self.manifest.clock.observe(reports.latest()), reports)
+        except Exception as error:  # Spark passes on only its text
+            self._failure = error
+            raise
+
+    def _step(self) -> OneStep:
+        return OneStep(self._run, self.manifest, self._tasks)
+
+    def _complete(self, position: Position, clock: Clock, reports: Reports) -> None:
+        self.manifest = self._run.complete(self.manifest, position, clock, reports.results(), reports.parts())
+
+    def _position(self, batch: int) -> Position:
+        """What was taken once a micro-batch is complete: the offset that Spark wrote ahead of it.
+
+        Spark's offset log has a file a micro-batch: its version, its metadata, then an offset a source.
+        """
+        offset: dict[str, Any] = json.loads((self._query / "offsets" / str(batch)).read_text().splitlines()[2])
+        assert offset["step"] == self.manifest.step + 1, "a micro-batch is one step"
+        return Position(**offset["position"])
+
+
+def _shuffled(frames: DataFrame, tasks: int) -> DataFrame:
+    """Frames of bucket `b` in task `b % tasks`, bucket after bucket."""
+    return frames.repartitionById(tasks, "bucket").sortWithinPartitions("bucket")
+
+
+def _collect(tasks: DataFrame, step: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]) -> Reports:
+    """Runs a step over all tasks, as one Spark job."""
+    return Reports.load(row.report for row in tasks.mapInArrow(step, REPORTS_DDL).collect())
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Raises again, as itself, a failure of the suite's own that comes back from a task as the text of a trace."""
+    try:
+        yield
+    except PySparkException as error:
+        told = re.search(r"^(?:common\.errors\.)?AdstreamError: (.+)$", str(error), re.MULTILINE)
+        if told is None:
+            raise
+        raise AdstreamError(told.group(1)) from error
