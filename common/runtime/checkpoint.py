@@ -141,6 +141,11 @@ class Checkpoint:
         staged.replace(self.root / MANIFEST)
         self._sweep(manifest)
 
+    def clear(self) -> None:
+        """Forgets everything: the next run begins with its first step."""
+        (self.root / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(self.root / "state", ignore_errors=True)
+
     def _sweep(self, manifest: Manifest) -> None:
         named = {self.root / bucket.path for bucket in manifest.buckets if bucket.path}
         folders = {path.parent for path in named}

@@ -79,8 +79,8 @@ class Run:
             checkpoint=Checkpoint(spec.checkpoint),
         )
 
-    def resume(self) -> Manifest:
-        """The last complete checkpoint, or the one before the first step; the outputs as of then.
+    def kept(self) -> Manifest:
+        """The last complete checkpoint, or the one before the first step; it changes nothing.
 
         Raises:
             AdstreamError: The checkpoint was made under parameters that the state depends on.
@@ -91,8 +91,17 @@ class Run:
         manifest.check(start.fingerprint, self.checkpoint.root)
         # Out-of-orderness and idleness may be changed between runs; what was seen stays.
         clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_steps=clock.idle_steps)
-        self.sink.recover(step_name(manifest.step))
         return replace(manifest, clock=clock)
+
+    def resume(self) -> Manifest:
+        """As `kept`; the outputs are put back to what they were then.
+
+        Raises:
+            AdstreamError: The checkpoint was made under parameters that the state depends on.
+        """
+        manifest = self.kept()
+        self.sink.recover(step_name(manifest.step))
+        return manifest
 
     def complete(
         self,
