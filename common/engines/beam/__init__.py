@@ -1,0 +1,1 @@
+"""The Beam engine: the topology as one Beam pipeline, on any runner."""
