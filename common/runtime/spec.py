@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 from common.config.job import JobSettings
+from common.config.jobs import settings_type, topology_of
 from common.topology.nodes import Topology
 from common.topology.plan import Plan, compile_plan
 
@@ -22,8 +22,7 @@ class JobSpec:
     """One run of a job.
 
     Attributes:
-        job: The job's name: `jobs.<job>.topology.topology` builds it, `jobs.<job>.settings.Settings`
-            types its settings.
+        job: The job's name: a folder of `jobs`.
         engine: The engine's name.
         mode: `batch` reads all there is, in any order, and ends with the watermark at infinity;
             `stream` takes one file of each stream a step.
@@ -61,13 +60,11 @@ class JobSpec:
 
     def typed_settings(self) -> JobSettings:
         """The settings as the job's own type."""
-        settings: JobSettings = import_module(f"jobs.{self.job}.settings").Settings(**self.settings)
-        return settings
+        return settings_type(self.job)(**self.settings)
 
     def topology(self) -> Topology:
         """The job's topology under these settings."""
-        topology: Topology = import_module(f"jobs.{self.job}.topology").topology(self.typed_settings())
-        return topology
+        return topology_of(self.job, self.typed_settings())
 
     def plan(self) -> Plan:
         """The job's plan under these settings."""

@@ -1,0 +1,53 @@
+"""What the command line prints on: tables on standard output, progress and errors on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from common.engines.entry import LOG_PREFIX
+from common.errors import AdstreamError
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+
+def show_error(error: AdstreamError) -> None:
+    """One line, whatever the message holds."""
+    err.print(f"[bold red]adstream:[/] {escape(' '.join(str(error).split()))}", highlight=False)
+
+
+def show_pairs(title: str, rows: Mapping[str, object]) -> None:
+    """A table of names and values."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="cyan")
+    table.add_column(justify="right")
+    for name, value in rows.items():
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+    out.print(table)
+
+
+@contextmanager
+def following(label: str) -> Iterator[Callable[[str], None]]:
+    """Shows what a run says of its steps: the newest line beside a spinner, or on a plain stream each line."""
+    with err.status(f"{label}: starting") as status:
+
+        def watch(line: str) -> None:
+            if not line.startswith(LOG_PREFIX):
+                return
+            message = f"{label}: {line.removeprefix(LOG_PREFIX)}"
+            if err.is_terminal:
+                status.update(escape(message))
+            else:
+                err.print(message, markup=False, highlight=False)
+
+        yield watch
+
+
+def echo(line: str) -> None:
+    """Prints a line of an engine's process as it is."""
+    err.print(line, markup=False, highlight=False)

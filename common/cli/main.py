@@ -1,0 +1,53 @@
+"""The command line, `adstream`. It never imports an engine: it submits to it, as in production."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from common.cli import compare, contracts, data, engines, plan, run
+from common.cli.console import show_error
+from common.engines.entry import interrupt_when_terminated
+from common.errors import AdstreamError, ExitCode
+
+HELP = """Ad clicks and views into sessions, conversions and bills: one topology, one answer, on every engine.
+
+Try it, without any data of your own:
+
+    adstream generate --events 100000 --output /tmp/ads
+    adstream run sessions --engine local --input /tmp/ads --output /tmp/out
+    adstream compare sessions --input /tmp/ads
+
+Exit codes: 0 done, 1 the answers differ or records are missing, 2 the request is wrong, 3 an engine
+or a service is not there, 70 a defect, 130 interrupted.
+"""
+
+app = App(name="adstream", help=HELP, help_format="markdown", version_flags=["--version"])
+for command in (run.run, plan.plan, compare.compare, engines.engines, data.generate):
+    app.command(command)
+app.command(data.imports)
+app.command(contracts.app)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; exits with its code."""
+    interrupt_when_terminated()
+    sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Runs one command; gives its exit code. What is wrong with a request is said in one line."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        show_error(AdstreamError(str(error), "see 'adstream --help'"))
+        return ExitCode.REFUSED
+    except AdstreamError as error:
+        show_error(error)
+        return error.code
+    except KeyboardInterrupt:
+        show_error(AdstreamError("interrupted"))
+        return ExitCode.INTERRUPTED
+    return code or ExitCode.OK

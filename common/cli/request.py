@@ -1,0 +1,111 @@
+"""From what was typed to a spec, with every check that needs no engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast, get_args
+
+from common.config.job import JobSettings
+from common.config.jobs import jobs
+from common.config.layers import Layers, settings
+from common.engines.registry import ENGINES
+from common.errors import AdstreamError
+from common.names import pick
+from common.runtime.run import Run
+from common.runtime.spec import Format, JobSpec, Mode
+from common.topology.checks import check
+
+CHECKPOINT = "_checkpoint"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run as it was asked for; the attributes are those of `JobSpec`, unchecked.
+
+    Attributes:
+        overwrite: Whether what an earlier run left in the output is deleted first.
+    """
+
+    job: str
+    engine: str
+    input: Path
+    output: Path
+    checkpoint: Path | None = None
+    mode: str = "batch"
+    format: str = "jsonl"
+    settings: Mapping[str, object] = field(default_factory=dict)
+    until_caught_up: bool = False
+    drain: bool = False
+    overwrite: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def job_settings(job: str, config: Path | None, assignments: Sequence[str]) -> JobSettings:
+    """The settings of a job under the variables of this process.
+
+    Raises:
+        AdstreamError: See `common.config.layers.settings`.
+    """
+    return settings(pick("job", job, jobs()), Layers(config, os.environ, assignments))
+
+
+def spec_of(request: Request) -> JobSpec:
+    """The spec of a request; its folders as absolute paths, which hold wherever the engine runs.
+
+    Raises:
+        AdstreamError: A name is unknown, or two options contradict each other.
+    """
+    spec = JobSpec(
+        job=pick("job", request.job, jobs()),
+        engine=pick("engine", request.engine, ENGINES),
+        mode=cast("Mode", pick("mode", request.mode, get_args(Mode))),
+        input=str(request.input.absolute()),
+        output=str(request.output.absolute()),
+        checkpoint=str((request.checkpoint or request.output / CHECKPOINT).absolute()),
+        format=cast("Format", pick("format", request.format, get_args(Format))),
+        settings=request.settings,
+        until_caught_up=request.until_caught_up or request.drain,
+        drain=request.drain,
+        options=request.options,
+    )
+    if spec.mode == "batch" and spec.until_caught_up:
+        option = "--drain" if spec.drain else "--until-caught-up"
+        raise AdstreamError(f"{option} has no meaning in batch mode", "leave it out, or add --mode stream")
+    return spec
+
+
+def prepare(request: Request) -> JobSpec:
+    """The spec of a request that can be launched: everything it names is there and fits.
+
+    Raises:
+        AdstreamError: A check failed; nothing was changed. (With `overwrite`, and only once every
+            check has passed, what an earlier run left in the output is gone.)
+    """
+    spec = spec_of(request)
+    check(spec.topology())
+    if Path(spec.output).exists() and not Path(spec.output).is_dir():
+        raise AdstreamError(f"output '{spec.output}' is not a folder", "choose another --output")
+    try:
+        Path(spec.output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AdstreamError(f"output '{spec.output}': {error.strerror}", "choose another --output") from error
+    run = Run.open(spec)
+    if request.overwrite:
+        run.sink.clear()
+        run.checkpoint.clear()
+    elif spec.mode == "batch" or run.kept().step == 0:
+        _check_empty(run)
+    return spec
+
+
+def _check_empty(run: Run) -> None:
+    """Refuses to mix a run's output with an earlier one's."""
+    root = Path(run.spec.output)
+    for stream in run.plan.sinks:
+        if any((root / stream).glob("*")):
+            raise AdstreamError(
+                f"output '{root}' holds '{stream}' of an earlier run", "add --overwrite, or choose another --output"
+            )
