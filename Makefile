@@ -22,7 +22,7 @@ help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .venv/.synced .venv-flink/.synced build/.java ## Makes both Python environments, and brings Java where there is none
+setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both Python environments, brings the jars, and Java where there is none
 
 .tools/.uv-$(UV_VERSION):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
@@ -42,6 +42,11 @@ setup: .venv/.synced .venv-flink/.synced build/.java ## Makes both Python enviro
 build/.java: uv.lock common/setup/java.py | .venv/.synced
 	@mkdir -p build
 	.venv/bin/python -m common.setup.java
+	@touch $@
+
+build/.jars: common/setup/jars.yaml common/setup/jars.py | .venv/.synced
+	@mkdir -p build
+	.venv/bin/python -m common.setup.jars
 	@touch $@
 
 .PHONY: run

@@ -1,0 +1,72 @@
+"""The jars that engines need beside their own, by pinned Maven coordinates (`jars.yaml`)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import yaml
+from jgo.maven import MavenContext
+
+from common.errors import AdstreamError, ExitCode
+from common.setup.cache import cache_folder, provide
+
+COORDINATES = Path(__file__).with_name("jars.yaml")
+
+
+def groups() -> dict[str, list[str]]:
+    """The coordinates (`group:artifact:version`) of each group of jars."""
+    content: dict[str, list[str]] = yaml.safe_load(COORDINATES.read_text())
+    return content
+
+
+def jars(group: str) -> tuple[Path, ...]:
+    """The jars of a group, and of what they depend on at run time; fetched once into the cache.
+
+    Raises:
+        KeyError: `jars.yaml` has no such group.
+        AdstreamError: They cannot be fetched (`UNAVAILABLE`).
+    """
+    coordinates = groups()[group]
+    digest = sha256("\n".join(coordinates).encode()).hexdigest()[:12]
+    folder = provide(cache_folder() / "jars" / f"{group}-{digest}", lambda staged: _fetch(coordinates, staged))
+    return tuple(sorted(folder.glob("*.jar")))
+
+
+def _fetch(coordinates: list[str], folder: Path) -> None:
+    """Fills the folder with the jars.
+
+    They are downloaded below the folder itself, as a download that was broken off must never be
+    taken for a jar.
+    """
+    repository = folder / "repository"
+    try:
+        for jar in list(_resolved(coordinates, repository)):
+            jar.rename(folder / jar.name)
+    except Exception as error:  # jgo lets through whatever its HTTP client and parser raise
+        raise AdstreamError(
+            f"{', '.join(coordinates)} cannot be fetched from Maven Central ({error})",
+            "run `make setup` where it can be reached",
+            ExitCode.UNAVAILABLE,
+        ) from error
+    shutil.rmtree(repository)
+
+
+def _resolved(coordinates: list[str], repository: Path) -> Iterator[Path]:
+    """Downloads the jars into a repository of Maven's layout."""
+    context = MavenContext(repo_cache=repository, local_repos=[])
+    wanted = [context.create_dependency(coordinate) for coordinate in coordinates]
+    for dependency in wanted:
+        dependency.scope = "compile"
+    direct, transitive = context.resolver.resolve(wanted)
+    for dependency in (*direct, *transitive):
+        if dependency.scope in {"compile", "runtime"} and not dependency.optional:
+            yield dependency.artifact.resolve()
+
+
+if __name__ == "__main__":
+    for name in groups():
+        for path in jars(name):
+            print(path)
