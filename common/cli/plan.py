@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from common.cli.console import out
 from common.cli.options import Config, Job, Set
 from common.cli.request import job_settings
 from common.topology.checks import check
