@@ -9,13 +9,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners.portability.portable_runner import PortableRunner
-from apache_beam.runners.runner import PipelineRunner, PipelineState, create_runner
+from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState, create_runner
 from apache_beam.transforms.environments import Environment
 
 from common.errors import AdstreamError, ExitCode
@@ -52,8 +51,8 @@ class Target:
         given.setdefault("job_name", f"adstream-{spec.job}".replace("_", "-"))
         if runner == "Flink":
             given.setdefault("parallelism", str(spec.typed_settings().parallelism))
-        if runner == "Prism":
-            given.setdefault("prism_location", _prism())
+        if runner == "Prism" and "prism_location" not in given:
+            given["prism_location"] = _prism()
         target = cls(runner, _options(given))
         errors = PipelineOptionsValidator(target.options, _create(runner)).validate()
         if errors:
@@ -90,13 +89,9 @@ class Target:
             RuntimeError: The pipeline failed otherwise.
         """
         try:
-            state = pipeline.run().wait_until_finish()
-        except URLError as error:
-            raise AdstreamError(
-                f"runner '{self.runner}': its job server can't be had ({error.reason})",
-                f"name a jar ({self.runner.lower()}_job_server_jar) or a running service (job_endpoint)",
-                ExitCode.UNAVAILABLE,
-            ) from error
+            state = self._submitted(pipeline).wait_until_finish()
+        except AdstreamError:
+            raise
         except Exception as error:
             # Beam brings what a task raised back as the text of another exception.
             raised = _RAISED.search(str(error))
@@ -105,6 +100,19 @@ class Target:
             raise AdstreamError(raised[1]) from error
         if state != PipelineState.DONE:
             raise RuntimeError(f"runner '{self.runner}' ended the pipeline as {state}")
+
+    def _submitted(self, pipeline: beam.Pipeline) -> PipelineResult:
+        if not isinstance(pipeline.runner, PortableRunner):
+            return pipeline.run()
+        try:
+            return pipeline.run()
+        except Exception as error:  # nothing of the pipeline runs yet; each transport raises errors of its own
+            name = self.runner.lower()
+            raise AdstreamError(
+                f"runner '{self.runner}' can't be reached: {_first_line(error)}",
+                f"name a running job service (job_endpoint) or what starts one (such as {name}_job_server_jar)",
+                ExitCode.UNAVAILABLE,
+            ) from error
 
 
 def prism_binary() -> str | None:
@@ -153,3 +161,7 @@ def _options(given: Mapping[str, str]) -> PipelineOptions:
         problem = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
         raise AdstreamError(f"options of Beam's: {problem}", "see Beam's pipeline options") from refusal
     return options
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__} {str(error).strip().partition(chr(10))[0]}".strip()

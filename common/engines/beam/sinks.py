@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import apache_beam as beam
@@ -18,9 +18,9 @@ from common.runtime.frames import pack, unpack
 from common.runtime.run import BucketResult
 from common.streams.sink import Part, Sink
 
-PartKey = tuple[str, int]
+PartKey: TypeAlias = tuple[str, int]
 """The step's name and the shard."""
-Packed = tuple[str, bytes]
+Packed: TypeAlias = tuple[str, bytes]
 """A sink stream and its records, as an Arrow IPC stream."""
 
 
@@ -86,7 +86,7 @@ class Report:
         return (end.result for end in self.ends if end.result is not None)
 
 
-Told = tuple[PCollection[BucketEnd], PCollection[Written]]
+Told: TypeAlias = tuple[PCollection[BucketEnd], PCollection[Written]]
 
 
 class Write(beam.PTransform[PCollection[tuple[PartKey, Packed]], PCollection[Written]]):

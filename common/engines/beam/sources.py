@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
@@ -27,7 +28,7 @@ class Arrived:
     frame: Frame | None = None
 
 
-ByBucket = PCollection[tuple[int, Arrived]]
+ByBucket: TypeAlias = PCollection[tuple[int, Arrived]]
 
 
 class Read(beam.PTransform[beam.Pipeline, ByBucket]):

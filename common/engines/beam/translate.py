@@ -66,11 +66,10 @@ def _batch(run: Run, target: Target) -> Summary:
     target.execute(pipeline)
     report = Report.take(path)
     run.sink.deliver(BATCH, report.parts(BATCH))
-    metrics = Counter[str]()
+    counters = Counter[str]()
     for result in report.results():
-        metrics.update(result.counters)
-        metrics.update(result.gauges)
-    return run.summary(metrics, started, steps=1, watermark=END)
+        counters.update(result.counters)
+    return run.summary(counters, started, steps=1, watermark=END)
 
 
 def _stream(run: Run, target: Target) -> Summary:

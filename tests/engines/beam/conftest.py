@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from common.streams.materialise import table
 
 from common.contracts.contract import load
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
+from common.streams.materialise import table
 
 MINUTE = 60_000
 START = 1_700_000_000_000
@@ -130,7 +130,7 @@ def submit(tmp_path: Path) -> Submit:
             **spec_fields,
         )
         summary = import_module(f"common.engines.{engine}.translate").run(spec)
-        sessions = table(output, "ad-sessions", load("ad-sessions"))
+        sessions = table(output, "ad-sessions", load("ad-sessions")).to_pylist()
         return Answer(summary, sessions, rows(output, "late-events"), rows(output, "dead-letters"))
 
     return run

@@ -32,7 +32,7 @@ def test_a_drained_stream_without_late_events_gives_the_same_table(submit: Submi
 def test_no_records_give_no_sessions(submit: Submit, tmp_path: Path) -> None:
     write_step(tmp_path / "in", "0", [])
     answer = submit("beam", tmp_path / "in", mode="batch")
-    assert answer.sessions == {}
+    assert answer.sessions == []
     assert answer.summary.balanced
 
 

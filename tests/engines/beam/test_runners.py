@@ -19,7 +19,10 @@ from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from tests.engines.beam.conftest import Submit, random_steps, write_steps
 
-PRISM = prism_binary()
+NEEDS_PRISM = pytest.mark.skipif(
+    prism_binary() is None,
+    reason=f"no prism: go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{beam.__version__}",
+)
 
 
 def spec(tmp_path: Path, **options: str) -> JobSpec:
@@ -121,16 +124,26 @@ def test_the_bounded_pipeline_needs_no_state(tmp_path: Path) -> None:
     assert not any(payload.state_specs for payload in _pardos(proto))
 
 
-def test_a_runner_without_a_service_is_unavailable(tmp_path: Path, submit: Submit) -> None:
-    write_steps(tmp_path / "in", random_steps(seed=1, steps=1))
-    options = {"runner": "Portable", "job_endpoint": "127.0.0.1:9", "job_server_timeout": "1"}
-    with pytest.raises(AdstreamError, match=r"127\.0\.0\.1:9") as refused:
-        submit("beam", tmp_path / "in", options=options)
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"runner": "Portable", "job_endpoint": "127.0.0.1:9", "job_server_timeout": "1"}, "runner 'Portable'"),
+        ({"runner": "Portable"}, "job_endpoint"),
+        ({"runner": "Flink", "flink_job_server_jar": "/absent.jar"}, "/absent.jar"),
+        ({"runner": "Spark", "spark_job_server_jar": "/absent.jar"}, "/absent.jar"),
+        ({"runner": "Flink", "flink_master": "127.0.0.1:9", "flink_submit_uber_jar": "true"}, "runner 'Flink'"),
+    ],
+)
+def test_a_runner_without_a_service_is_unavailable(tmp_path: Path, options: dict[str, str], problem: str) -> None:
+    target = Target.resolve(spec(tmp_path, **options))
+    with pytest.raises(AdstreamError, match=problem) as refused:
+        target.execute(_smallest(target))
     assert refused.value.code is ExitCode.UNAVAILABLE
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.beam
-@pytest.mark.skipif(PRISM is None, reason="no prism: go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0")
+@NEEDS_PRISM
 @pytest.mark.parametrize("mode", ["batch", "stream"])
 def test_prism_gives_the_answer_of_the_local_engine(submit: Submit, tmp_path: Path, mode: str) -> None:
     streams = write_steps(tmp_path / "in", random_steps(seed=11, steps=6))
@@ -139,6 +152,16 @@ def test_prism_gives_the_answer_of_the_local_engine(submit: Submit, tmp_path: Pa
     on_local = submit("local", streams, mode=mode, drain=drain)
     assert on_prism.rows == on_local.rows
     assert on_prism.summary.metrics == on_local.summary.metrics
+
+
+@pytest.mark.beam
+@NEEDS_PRISM
+def test_what_a_task_refuses_on_prism_is_one_clear_line(submit: Submit, tmp_path: Path) -> None:
+    write_steps(tmp_path / "in", [[]])
+    (tmp_path / "in" / "ad-views" / "1.parquet").write_bytes(b"not parquet")
+    with pytest.raises(AdstreamError, match=r"1\.parquet") as refused:
+        submit("beam", tmp_path / "in", options={"runner": "Prism"})
+    assert "\n" not in str(refused.value)
 
 
 def test_submitting_does_not_import_beam(tmp_path: Path) -> None:
@@ -150,6 +173,12 @@ def test_submitting_does_not_import_beam(tmp_path: Path) -> None:
     assert done.stdout.strip() == "False"
     command = beam_submit.command(tmp_path / "spec.json", spec(tmp_path))
     assert command == [sys.executable, "-m", "common.engines.beam", str(tmp_path / "spec.json")]
+
+
+def _smallest(target: Target) -> beam.Pipeline:
+    pipeline = target.pipeline()
+    _ = pipeline | beam.Create([0])
+    return pipeline
 
 
 def _labels(proto: beam_runner_api_pb2.Pipeline) -> list[str]:

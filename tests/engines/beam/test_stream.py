@@ -71,7 +71,7 @@ def test_a_late_event_that_joins_two_emitted_sessions_retracts_both(submit: Subm
 def test_a_silent_stream_holds_the_watermark_until_it_is_idle(submit: Submit, tmp_path: Path) -> None:
     for step in range(6):
         write_step(tmp_path / "in", str(step), [record("ad-views", "u", START + step * 60 * MINUTE)])
-    assert submit("beam", tmp_path / "in", out="a", kept="ka").sessions == {}
+    assert submit("beam", tmp_path / "in", out="a", kept="ka").sessions == []
     assert len(submit("beam", tmp_path / "in", out="b", kept="kb", idle_steps=2).sessions) == 5
 
 
