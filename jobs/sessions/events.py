@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from common.streams.columns import timestamps_to_ms
 
 from common.operators.sessions import EVENTS
+from common.streams.columns import timestamps_to_ms
 
 VIEW, CLICK = 0, 1
 """The codes of the `Action` enum, in its order: a view sorts before a click of the same millisecond."""

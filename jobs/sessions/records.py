@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from common.contracts.contract import load
 from common.streams.columns import ms_to_timestamps
-
 from jobs.sessions.events import ACTIONS, STREAMS
 
 
