@@ -1,0 +1,152 @@
+"""A folder as a broker: `ROOT/<stream>/*.jsonl|*.avro|*.parquet`, each file an arrival.
+
+Files are taken in name order. Those that share the name before the first `.` (the parts that
+parallel tasks wrote) are one arrival. Names that begin with `_` or `.` are not data. A file must be
+complete when it appears: write it elsewhere and rename it into place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from common.errors import AdstreamError
+from common.streams.parquet_file import row_group_ranges
+
+SUFFIXES = (".jsonl", ".avro", ".parquet")
+
+
+@dataclass(frozen=True)
+class Split:
+    """A part of a file that can be read on its own.
+
+    Attributes:
+        stream: The stream it belongs to.
+        path: The file.
+        start: Where it starts: a byte of a JSON lines file, a row group of a Parquet file.
+        stop: Where it ends, exclusive; -1 for the end of the file. A line belongs to the split that
+            holds its first byte. An Avro file is one split.
+    """
+
+    stream: str
+    path: str
+    start: int = 0
+    stop: int = -1
+
+
+@dataclass(frozen=True)
+class Position:
+    """What was taken of each stream.
+
+    Attributes:
+        counts: How many arrivals.
+        last: The name of the last one.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    last: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The files of a step, and the position once they are taken."""
+
+    splits: tuple[Split, ...]
+    position: Position
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """The input streams of a job, below one folder. It can be pickled."""
+
+    root: str
+    streams: tuple[str, ...]
+
+    @classmethod
+    def open(cls, root: str | Path, streams: tuple[str, ...]) -> FolderSource:
+        """Checks that every stream has its folder, with files that can be read.
+
+        Raises:
+            AdstreamError: A folder is missing, or holds a file of another kind.
+        """
+        if not Path(root).is_dir():
+            raise AdstreamError(f"input folder '{root}' does not exist", "give --input a folder of streams")
+        source = cls(str(root), tuple(streams))
+        for stream in source.streams:
+            source.files(stream)
+        return source
+
+    def next_step(self, position: Position) -> Arrivals | None:
+        """The next arrival of every stream that has one; None when all were taken.
+
+        Raises:
+            AdstreamError: A file appeared that sorts before those already taken.
+        """
+        counts, last = dict(position.counts), dict(position.last)
+        splits: list[Split] = []
+        for stream in self.streams:
+            arrival = self._next(stream, counts.get(stream, 0), last.get(stream))
+            if arrival is not None:
+                name, files = arrival
+                splits += [Split(stream, str(path)) for path in files]
+                counts[stream], last[stream] = counts.get(stream, 0) + 1, name
+        return Arrivals(tuple(splits), Position(counts, last)) if splits else None
+
+    def everything(self, split_bytes: int) -> tuple[Split, ...]:
+        """All there is, for a run in `batch` mode.
+
+        Args:
+            split_bytes: About how much of a file one split holds; files are cut where the format allows.
+
+        Raises:
+            AdstreamError: The footer of a Parquet file can't be read.
+        """
+        files = ((stream, path) for stream in self.streams for path in self.files(stream))
+        return tuple(
+            Split(stream, str(path), start, stop)
+            for stream, path in files
+            for start, stop in _ranges(path, split_bytes)
+        )
+
+    def _next(self, stream: str, taken: int, last: str | None) -> tuple[str, tuple[Path, ...]] | None:
+        arrivals = [(name, tuple(files)) for name, files in groupby(self.files(stream), key=_arrival)]
+        behind = [name for name, _ in arrivals if last is not None and name <= last]
+        if len(behind) > taken:
+            raise AdstreamError(
+                f"stream '{stream}' in '{self.root}': {len(behind)} files sort up to '{last}', but {taken} were taken",
+                "name new files so that they sort after the old ones",
+            )
+        return next(iter(arrivals[len(behind) :]), None)
+
+    def files(self, stream: str) -> list[Path]:
+        folder = Path(self.root) / stream
+        if not folder.is_dir():
+            raise AdstreamError(f"stream '{stream}': no folder '{folder}'", f"put its files into {folder}")
+        files = [path for path in folder.iterdir() if path.name[0] not in "._"]
+        if (folder / "_delta_log").exists():
+            raise AdstreamError(f"'{folder}' is a Delta table, not a stream of files", "export its changes to files")
+        for path in files:
+            if path.suffix not in SUFFIXES:
+                raise AdstreamError(
+                    f"'{path}': unknown kind of file", f"streams are made of *{', *'.join(SUFFIXES)}; move it away"
+                )
+        return sorted(files, key=lambda path: (_arrival(path), path.name))
+
+
+def _arrival(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+def _ranges(path: Path, split_bytes: int) -> Iterator[tuple[int, int]]:
+    size = path.stat().st_size
+    if size == 0:
+        return
+    if path.suffix == ".jsonl" and size > split_bytes:
+        starts = range(0, size, split_bytes)
+        yield from ((start, min(start + split_bytes, size)) for start in starts)
+    elif path.suffix == ".parquet":
+        yield from row_group_ranges(path, split_bytes)
+    else:
+        yield 0, -1

@@ -1,0 +1,152 @@
+"""Parts: what a task writes of a step, out of sight until the step is delivered.
+
+    OUT/_staging/<stream>/<step>.<part>.<attempt>.<ext>
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+
+from common.contracts.contract import Contract
+from common.streams.encode import Encoder
+
+STAGING = "_staging"
+WRITE_ROWS = 131_072
+"""How many rows are encoded at once; what a bucket's step gives is much less."""
+WRITE_BYTES = 64 * 2**20
+
+OpenFile = Callable[[Path, Contract], Encoder]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A staged file; made of plain values, so that a task can report it.
+
+    Attributes:
+        stream: The stream of its records.
+        path: Where it is staged.
+        rows: How many records it holds.
+    """
+
+    stream: str
+    path: str
+    rows: int
+
+
+class PartWriter:
+    """Stages the output of one task of one step, a file a stream. On an error nothing stays.
+
+    Args:
+        root: The output folder.
+        step: The name of the step.
+        part: The name of the task's part; one of a kind within the step.
+        suffix: The suffix of the files, with its dot.
+        contracts: The contract of each stream.
+        open_file: What encodes a file.
+
+    Attributes:
+        parts: The files, once the context was left; streams without records have none.
+    """
+
+    def __init__(
+        self, root: Path, step: str, part: str, suffix: str, contracts: Mapping[str, Contract], open_file: OpenFile
+    ) -> None:
+        if {".", "/"} & {*step, *part}:
+            raise ValueError(f"'.' and '/' can't stand in the name of a step or part: {step!r}, {part!r}")
+        self.parts: tuple[Part, ...] = ()
+        self._root = root / STAGING
+        # Attempts of one task may run side by side: each has files of its own.
+        self._name = f"{step}.{part}.{uuid.uuid4().hex[:12]}{suffix}"
+        self._contracts = contracts
+        self._open_file = open_file
+        self._files: dict[str, _File] = {}
+
+    def write(self, records: Mapping[str, pa.Table]) -> None:
+        """Adds records.
+
+        Args:
+            records: Tables in the Arrow schemas of their contracts, by stream.
+        """
+        for stream, table in records.items():
+            if table.num_rows:
+                if stream not in self._files:
+                    self._files[stream] = self._opened(stream)
+                self._files[stream].add(table)
+
+    def _opened(self, stream: str) -> _File:
+        path = self._root / stream / self._name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _File(path, self._open_file(path, self._contracts[stream]))
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:
+            for file in self._files.values():
+                file.abandon()
+            return
+        for file in self._files.values():
+            file.complete()
+        self.parts = tuple(Part(stream, str(file.path), file.rows) for stream, file in self._files.items())
+
+
+@dataclass
+class _File:
+    """A file that is being written, and the rows that wait to be encoded together."""
+
+    path: Path
+    encoder: Encoder
+    rows: int = 0
+    _waiting: list[pa.Table] = field(default_factory=list)
+    _rows_waiting: int = 0
+    _bytes_waiting: int = 0
+
+    def add(self, table: pa.Table) -> None:
+        self.rows += table.num_rows
+        self._waiting.append(table)
+        self._rows_waiting += table.num_rows
+        self._bytes_waiting += table.nbytes
+        if self._rows_waiting >= WRITE_ROWS or self._bytes_waiting >= WRITE_BYTES:
+            self._encode()
+
+    def complete(self) -> None:
+        self._encode()
+        self.encoder.close()
+
+    def abandon(self) -> None:
+        self.encoder.close()
+        self.path.unlink(missing_ok=True)
+
+    def _encode(self) -> None:
+        if self._waiting:
+            self.encoder.write(pa.concat_tables(self._waiting))
+        self._waiting, self._rows_waiting, self._bytes_waiting = [], 0, 0
+
+
+def step_of(name: str) -> str:
+    """The step that a staged or delivered file belongs to, from its name."""
+    return name.partition(".")[0]
+
+
+def by_stream(step: str, parts: tuple[Part, ...], streams: Mapping[str, Contract]) -> dict[str, list[Path]]:
+    """The staged files of a step, for every stream of a sink."""
+    staged: dict[str, list[Path]] = {stream: [] for stream in streams}
+    for part in parts:
+        path = Path(part.path)
+        if step_of(path.name) != step:
+            raise ValueError(f"'{path}' is not a part of step '{step}'")
+        staged[part.stream].append(path)
+    return staged
+
+
+def drop_staged(root: Path) -> None:
+    """Removes all that was staged and not delivered."""
+    shutil.rmtree(root / STAGING, ignore_errors=True)
