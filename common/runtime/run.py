@@ -122,11 +122,19 @@ class Run:
             results: The buckets that were stepped; all others stay as they are.
             parts: What the tasks staged.
         """
+        self.sink.deliver(step_name(manifest.step), parts)
+        after = self.advance(manifest, position, clock, results)
+        self.checkpoint.save(after)
+        return after
+
+    def advance(
+        self, manifest: Manifest, position: Position, clock: Clock, results: Iterable[BucketResult]
+    ) -> Manifest:
+        """The checkpoint that follows a step, logged but not saved; arguments as `complete` takes them."""
         buckets, counters = list(manifest.buckets), Counter(manifest.counters)
         for result in results:
             buckets[result.bucket] = BucketState(result.path, result.due, result.gauges)
             counters.update(result.counters)
-        self.sink.deliver(step_name(manifest.step), parts)
         after = replace(
             manifest,
             step=manifest.step + 1,
@@ -135,7 +143,6 @@ class Run:
             buckets=tuple(buckets),
             counters=dict(counters),
         )
-        self.checkpoint.save(after)
         log.info(
             "step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(self.metrics(after))
         )
