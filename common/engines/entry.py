@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from common.errors import AdstreamError, ExitCode
 from common.runtime.spec import JobSpec
@@ -63,7 +64,7 @@ def entry(run: Callable[[JobSpec], Summary]) -> None:
     Args:
         run: The engine.
     """
-    log_to_stderr()
+    log_to(sys.stderr)
     interrupt_when_terminated()
     sys.exit(run_spec(run, sys.argv[1:]))
 
@@ -95,12 +96,12 @@ def interrupt_when_terminated() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
 
 
-def log_to_stderr() -> None:
-    """Sends the suite's log to standard error, one marked line a message."""
-    handler = logging.StreamHandler(sys.stderr)
+def log_to(stream: TextIO) -> None:
+    """Sends this process's share of the suite's log to a stream, one marked line a message."""
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter(LOG_PREFIX + "%(message)s"))
     log = logging.getLogger("adstream")
-    log.addHandler(handler)
+    log.handlers = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
 
