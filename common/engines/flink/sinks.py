@@ -1,0 +1,132 @@
+"""Writing a step's records in parts, and making steps complete, one after another."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyflink.common import Types
+from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import ListStateDescriptor, ValueStateDescriptor
+
+from common.engines.entry import log_to
+from common.engines.flink.sources import Turn
+from common.engines.flink.state import Stepped
+from common.runtime.checkpoint import Manifest
+from common.runtime.clock import Clock
+from common.runtime.frames import unpack
+from common.runtime.run import BucketResult, Run
+from common.streams.sink import Part
+
+
+@dataclass(frozen=True)
+class Written:
+    """A shard of a step: its buckets' results, and the staged files that hold their records."""
+
+    turn: Turn
+    clock: Clock
+    results: tuple[BucketResult, ...]
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Course:
+    """The suite's checkpoint after the steps that are complete, and the shards of later ones."""
+
+    manifest: Manifest
+    waiting: tuple[Written, ...] = ()
+
+
+def shard_of(stepped: Stepped) -> int:
+    """Which part of its step a bucket is written to."""
+    return stepped.bucket % stepped.turn.shards
+
+
+def shard_key(stepped: Stepped) -> str:
+    """The key by which the buckets of a shard of a step meet."""
+    return f"{stepped.turn.name}/{shard_of(stepped)}"
+
+
+class WriteShards(KeyedProcessFunction):
+    """Stages the records of a shard of a step once all its buckets were stepped; keyed by `shard_key`.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Declares the keyed state; the names are part of savepoints."""
+        self._stepped = runtime_context.get_list_state(ListStateDescriptor("stepped", Types.PICKLED_BYTE_ARRAY()))
+        self._count = runtime_context.get_state(ValueStateDescriptor("count", Types.LONG()))
+
+    def process_element(self, value: Stepped, ctx: KeyedProcessFunction.Context) -> Iterator[Written]:
+        """Takes a bucket's step; gives the shard with its last one."""
+        count = (self._count.value() or 0) + 1
+        shard, shards = shard_of(value), value.turn.shards
+        if count < len(range(shard, self._run.settings.buckets, shards)):
+            self._stepped.add(value)
+            self._count.update(count)
+            return
+        shard_steps = [*self._stepped.get(), value]
+        self._stepped.clear()
+        self._count.clear()
+        tables: dict[str, list[pa.Table]] = defaultdict(list)
+        for stepped in shard_steps:
+            for stream, packed in stepped.records.items():
+                tables[stream].append(unpack(packed))
+        with self._run.sink.writer(value.turn.name, f"p{shard}") as writer:
+            writer.write({stream: pa.concat_tables(parts) for stream, parts in tables.items()})
+        results = tuple(stepped.result for stepped in shard_steps if stepped.result is not None)
+        yield Written(value.turn, value.clock, results, writer.parts)
+
+
+class CompleteSteps(KeyedProcessFunction):
+    """Delivers steps in order, each once all its shards are written; one key, so one task.
+
+    With the last step of the run it saves the suite's checkpoint. Until then Flink's own checkpoints hold
+    what a failure needs: a step that is taken again replaces what it delivered before.
+
+    Args:
+        run: The run.
+        manifest: The suite's checkpoint before the run.
+    """
+
+    def __init__(self, run: Run, manifest: Manifest) -> None:
+        self._run = run
+        self._manifest = manifest
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Declares the keyed state; the names are part of savepoints."""
+        log_to(sys.stdout)  # nobody reads the standard error of the mini-cluster's JVM
+        self._course = runtime_context.get_state(ValueStateDescriptor("course", Types.PICKLED_BYTE_ARRAY()))
+
+    def process_element(self, value: Written, ctx: KeyedProcessFunction.Context) -> Iterator[int]:
+        """Takes a shard; gives the numbers of the steps that are complete with it."""
+        course: Course = self._course.value() or Course(self._manifest)
+        manifest, waiting = course.manifest, [*course.waiting, value]
+        while mine := _complete(waiting, manifest.step):
+            yield manifest.step
+            manifest = self._deliver(manifest, mine)
+            waiting = [written for written in waiting if written not in mine]
+        self._course.update(Course(manifest, tuple(waiting)))
+
+    def _deliver(self, manifest: Manifest, shards: list[Written]) -> Manifest:
+        turn, clock = shards[0].turn, shards[0].clock
+        self._run.sink.deliver(turn.name, (part for written in shards for part in written.parts))
+        results = (result for written in shards for result in written.results)
+        after = self._run.advance(manifest, turn.position, clock, results)
+        if turn.last:
+            self._run.checkpoint.save(after)
+        return after
+
+
+def _complete(waiting: list[Written], step: int) -> list[Written]:
+    """All shards of a step; none of them while one is missing."""
+    mine = [written for written in waiting if written.turn.step == step]
+    return mine if mine and len(mine) == mine[0].turn.shards else []

@@ -1,0 +1,172 @@
+"""What a Flink job reads, planned before it starts, and the operator that reads it.
+
+The source of the job is a plain sequence of numbers: Flink checkpoints how far each reader has come, and
+the reader looks up in the agenda what a number stands for. So the same numbers mean the same files after
+any failure, and reading needs no state of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pyflink.datastream.functions import FlatMapFunction
+
+from common.runtime.checkpoint import Manifest
+from common.runtime.frames import Frame
+from common.runtime.run import BATCH, Run, now_ms, step_name
+from common.streams.folder import Position, Split
+
+SPLIT_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One step of a run, as all its messages carry it.
+
+    Attributes:
+        step: The step's number since the job's first step.
+        name: Its name in output files.
+        position: What was taken of the source streams, this step included.
+        units: In how many units it is read.
+        shards: In how many parts it is written.
+        ended: Whether the input has ended with it: the watermark goes to infinity.
+        last: Whether the run ends with it: the state is saved in the suite's checkpoint.
+    """
+
+    step: int
+    name: str
+    position: Position
+    units: int
+    shards: int
+    ended: bool
+    last: bool
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one reader reads at a time."""
+
+    turn: Turn
+    splits: tuple[Split, ...]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What a unit holds for one bucket. Every bucket gets one of every unit, so that it sees time pass."""
+
+    turn: Turn
+    bucket: int
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """All units of a run, in order, and how many readers share them.
+
+    The readers take turns: each advances through the whole run, so buckets wait little for one another's
+    steps. (Flink gives a reader a contiguous range of the sequence; `at` deals the units out over the ranges.)
+
+    Attributes:
+        units: The units; those of a step stand together.
+        readers: How many readers the run began with. One that goes on at another parallelism keeps it.
+    """
+
+    units: tuple[Unit, ...]
+    readers: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers the sequence has; some at its end may stand for nothing."""
+        return self._share * self.readers
+
+    @property
+    def _share(self) -> int:
+        return -(-len(self.units) // self.readers)
+
+    def at(self, number: int) -> Unit | None:
+        """The unit that a number of the sequence stands for, if any."""
+        reader, place = divmod(number, self._share)
+        index = place * self.readers + reader
+        return self.units[index] if index < len(self.units) else None
+
+    def begins(self, other: Agenda) -> bool:
+        """Whether `other` starts with these units: the same files in the same steps."""
+        mine = [(unit.splits, unit.turn.ended) for unit in self.units]
+        return mine == [(unit.splits, unit.turn.ended) for unit in other.units[: len(mine)]]
+
+    def to_json(self) -> str:
+        """The agenda as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Agenda:
+        """The agenda that `to_json` wrote."""
+        content = json.loads(text)
+        return cls(tuple(_unit(unit) for unit in content["units"]), content["readers"])
+
+
+def batch_agenda(run: Run) -> Agenda:
+    """Everything there is, as one step at the end of time."""
+    splits = run.source.everything(SPLIT_BYTES)
+    turn = Turn(0, BATCH, Position(), max(len(splits), 1), _shards(run), ended=True, last=True)
+    units = [Unit(turn, (split,)) for split in splits] or [Unit(turn, ())]
+    return Agenda(tuple(units), run.settings.parallelism)
+
+
+def stream_agenda(run: Run, manifest: Manifest) -> Agenda:
+    """The steps there are after a checkpoint, and the end of the input if the run is to drain."""
+    taken: list[tuple[Position, tuple[Split, ...]]] = []
+    position = manifest.position
+    while (arrivals := run.source.next_step(position)) is not None:
+        position = arrivals.position
+        taken.append((position, arrivals.splits))
+    if run.spec.drain:
+        taken.append((position, ()))
+    units = []
+    for place, (position, splits) in enumerate(taken):
+        step, ended, last = manifest.step + place, not splits, place == len(taken) - 1
+        units.append(Unit(Turn(step, step_name(step), position, 1, _shards(run), ended, last), splits))
+    return Agenda(tuple(units), run.settings.parallelism)
+
+
+class ReadUnits(FlatMapFunction):
+    """Numbers of the agenda to what their units hold for each bucket.
+
+    Args:
+        run: The run.
+        agenda: What the numbers stand for.
+    """
+
+    def __init__(self, run: Run, agenda: Agenda) -> None:
+        self._run = run
+        self._agenda = agenda
+
+    def flat_map(self, value: int) -> Iterator[Arrived]:
+        """Reads one unit."""
+        unit = self._agenda.at(value)
+        if unit is None:
+            return
+        frames: dict[int, list[Frame]] = defaultdict(list)
+        now = now_ms()
+        for split in unit.splits:
+            for frame in self._run.front.frames(split, now):
+                frames[frame.bucket].append(frame)
+        for bucket in range(self._run.settings.buckets):
+            yield Arrived(unit.turn, bucket, tuple(frames.pop(bucket, ())))
+
+
+def _shards(run: Run) -> int:
+    """A part of the output a task, none of them without a bucket."""
+    return min(run.settings.parallelism, run.settings.buckets)
+
+
+def _unit(content: Mapping[str, Any]) -> Unit:
+    turn = content["turn"]
+    return Unit(
+        Turn(**{**turn, "position": Position(**turn["position"])}),
+        tuple(Split(**split) for split in content["splits"]),
+    )

@@ -1,0 +1,105 @@
+"""How a run is started on Flink: a mini-cluster in its own process, or `flink run` to a cluster.
+
+Flink has an environment of its own, `.venv-flink`; this module runs in the command line's and never imports it.
+
+Options of the engine (`JobSpec.options`): `master` (`HOST:PORT` of a job manager; without it, this machine),
+`memory` (the mini-cluster's heap), and any property of Flink's own, a name with a dot in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from common.errors import AdstreamError, ExitCode
+from common.names import pick
+from common.runtime.spec import JobSpec
+from common.setup.java import java_home
+
+ROOT = Path(__file__).parents[3]
+"""Where the packages `common` and `jobs` are."""
+HERE = Path(__file__).parent
+ENVIRONMENT = ROOT / ".venv-flink"
+PYTHON = ENVIRONMENT / "bin" / "python"
+MEMORY = "2g"
+OPTIONS = ("master", "memory")
+JAVA_OPENS = ("java.lang", "java.net", "java.io", "java.nio", "sun.nio.ch", "java.lang.reflect", "java.text", "java.time", "java.util", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks")
+
+
+def command(spec_path: Path, spec: JobSpec) -> list[str]:
+    """The command that runs the spec.
+
+    Raises:
+        AdstreamError: An option is not known, or Flink is not installed.
+    """
+    options = _options(spec)
+    if "master" not in options:
+        return [str(PYTHON), "-m", "common.engines.flink", str(spec_path)]
+    python = [f"-D{name}={value}" for name, value in properties(spec).items()]
+    return [
+        *(str(flink_home() / "bin" / "flink"), "run", "-m", options["master"]),
+        *python,
+        *("-pyclientexec", str(PYTHON), "-pyexec", str(PYTHON)),
+        *("-py", str(HERE / "__main__.py"), str(spec_path)),
+    ]
+
+
+def environment(spec: JobSpec) -> dict[str, str]:
+    """The variables that the command needs, over those of this process."""
+    logs = Path(spec.output).absolute() / "_run" / "flink-logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    opens = " ".join(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in JAVA_OPENS)
+    return {
+        "JAVA_HOME": str(java_home()),
+        "FLINK_HOME": str(flink_home()),
+        "FLINK_LOG_DIR": str(logs),
+        "FLINK_ENV_JAVA_OPTS": f"-Xmx{_options(spec)['memory']} {opens}",
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def unavailable() -> str | None:
+    """Why Flink can't run here, with the remedy; None when it can."""
+    if not PYTHON.exists():
+        return f"there is no environment {ENVIRONMENT}: run `make setup-flink`"
+    try:
+        flink_home()
+        java_home()
+    except AdstreamError as error:
+        return str(error)
+    return None
+
+
+def flink_home() -> Path:
+    """Flink's distribution, which is inside the package.
+
+    Raises:
+        AdstreamError: It is not installed (`UNAVAILABLE`).
+    """
+    home = next(ENVIRONMENT.glob("lib/python3.*/site-packages/pyflink"), None)
+    if home is None:
+        raise AdstreamError(
+            f"apache-flink is not installed in {ENVIRONMENT}", "run `make setup-flink`", ExitCode.UNAVAILABLE
+        )
+    return home
+
+
+def properties(spec: JobSpec) -> dict[str, str]:
+    """Flink's properties for a run; those among the spec's options come last and win."""
+    suite = {
+        "execution.checkpointing.interval": "10 s",
+        "execution.checkpointing.min-pause": "1 s",
+        "execution.checkpointing.num-retained": "2",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "restart-strategy.type": "none",
+    }
+    if spec.mode == "batch":
+        suite = {"restart-strategy.type": "none"}
+    if "master" in _options(spec):
+        suite |= {"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "3", "restart-strategy.fixed-delay.delay": "3 s"}
+    return suite | {name: value for name, value in spec.options.items() if "." in name}
+
+
+def _options(spec: JobSpec) -> Mapping[str, str]:
+    given = {name: value for name, value in spec.options.items() if "." not in name}
+    return {"memory": MEMORY} | {pick("option of engine 'flink'", name, OPTIONS): value for name, value in given.items()}

@@ -1,0 +1,161 @@
+"""A plan as one Flink job: read, step by bucket, write by shard, complete.
+
+The same job serves both modes. `batch` is one step that is read in many units; in `stream` mode a unit is
+a step. A job of the `stream` mode takes all steps there are, then leaves the suite's checkpoint behind.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import sysconfig
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from py4j.protocol import Py4JJavaError
+from pyflink.common import Configuration, Types, WatermarkStrategy
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.datastream.connectors.number_seq import NumberSequenceSource
+
+from common.engines.flink.native import NativeCheckpoints
+from common.engines.flink.sinks import CompleteSteps, WriteShards, shard_key
+from common.engines.flink.sources import Agenda, ReadUnits, batch_agenda, stream_agenda
+from common.engines.flink.state import StepBuckets
+from common.engines.flink.submit import ROOT, properties
+from common.errors import AdstreamError
+from common.operators.step import END
+from common.runtime.checkpoint import Checkpoint, Manifest
+from common.runtime.run import Run
+from common.runtime.spec import JobSpec
+from common.runtime.summary import Summary
+
+MAX_PARALLELISM = 256
+"""Flink's key groups; fixed for the life of its checkpoints."""
+POLL_SECONDS = 0.5
+PACKED = Types.PICKLED_BYTE_ARRAY()
+_TASK_ERROR = re.compile(r"PythonException: <class '(?P<type>[\w.]+)'>: (?P<text>.*)")
+
+
+def run(spec: JobSpec) -> Summary:
+    """Runs one job on the cluster that this process was submitted to, or else on a mini-cluster.
+
+    Raises:
+        AdstreamError: What any run refuses, in the driver or in a task.
+    """
+    opened = Run.open(spec)
+    return _batch(opened) if spec.mode == "batch" else _stream(opened)
+
+
+def _batch(run: Run) -> Summary:
+    started = time.monotonic()
+    run.sink.clear()
+    scratch = Checkpoint(Path(run.spec.output, "_run", "flink"))
+    scratch.clear()
+    run = replace(run, checkpoint=scratch)
+    _execute(run, run.kept(), batch_agenda(run), {})
+    metrics = run.metrics(run.kept())
+    scratch.clear()
+    return run.summary(metrics, started, steps=1, watermark=END)
+
+
+def _stream(run: Run) -> Summary:
+    started = time.monotonic()
+    while not _take(run):
+        time.sleep(POLL_SECONDS)
+    manifest = run.kept()
+    return run.summary(run.metrics(manifest), started, manifest.step, manifest.clock.watermark)
+
+
+def _take(run: Run) -> bool:
+    """Takes the steps there are; gives whether the run has ended with them."""
+    native = NativeCheckpoints(run.checkpoint.root)
+    manifest = run.kept()
+    agenda = stream_agenda(run, manifest)
+    unfinished = native.unfinished(manifest.step, agenda, run.settings)
+    settings = {"execution.checkpointing.dir": native.folder(manifest.step).absolute().as_uri()}
+    if unfinished is not None:
+        done = unfinished.agenda.units == agenda.units
+        settings["execution.state-recovery.path"] = unfinished.path.absolute().as_uri()
+        _execute(run, manifest, unfinished.agenda, settings)
+    else:
+        done = True
+        manifest = run.resume()
+        if agenda.units:
+            native.begin(manifest.step, agenda, run.settings)
+            _execute(run, manifest, agenda, settings)
+    native.clear()
+    return done and run.spec.until_caught_up
+
+
+def _execute(run: Run, manifest: Manifest, agenda: Agenda, settings: dict[str, str]) -> None:
+    """Runs the agenda as a Flink job to its end."""
+    configuration = Configuration()
+    for name, value in {**_python(), **properties(run.spec), **settings}.items():
+        configuration.set_string(name, value)
+    environment = StreamExecutionEnvironment.get_execution_environment(configuration)
+    environment.set_parallelism(run.settings.parallelism)
+    environment.set_max_parallelism(MAX_PARALLELISM)
+    translate(environment, run, manifest, agenda)
+    try:
+        environment.execute(f"adstream {run.spec.job}")
+    except Py4JJavaError as error:
+        raise _reason(error) from error
+
+
+def translate(environment: StreamExecutionEnvironment, run: Run, manifest: Manifest, agenda: Agenda) -> None:
+    """Adds a run's operators to a Flink job. Each has a `uid`, by which its state is found again.
+
+    Args:
+        environment: The job.
+        run: The run.
+        manifest: The suite's checkpoint before the run.
+        agenda: What to take.
+    """
+    plan = run.plan
+    numbers = environment.from_source(
+        NumberSequenceSource(0, agenda.size - 1), WatermarkStrategy.no_watermarks(), f"files of {', '.join(plan.sources)}"
+    ).uid("agenda")
+    arrived = numbers.flat_map(ReadUnits(run, agenda), PACKED).name("read and split by bucket").uid("read")
+    stepped = (
+        arrived.key_by(lambda part: part.bucket, Types.INT())
+        .process(StepBuckets(run, manifest), PACKED)
+        .name(f"{plan.process_id} by {plan.key}")
+        .uid(plan.process_id)
+    )
+    written = (
+        stepped.key_by(shard_key, Types.STRING())
+        .process(WriteShards(run), PACKED)
+        .name(f"stage {', '.join(plan.sinks)}")
+        .uid("write")
+    )
+    completed = (
+        written.key_by(lambda _: 0, Types.INT())
+        .process(CompleteSteps(run, manifest), Types.LONG())
+        .name("complete steps in order")
+        .uid("complete")
+        .set_parallelism(1)
+    )
+    completed.get_execution_environment()
+
+
+def _python() -> dict[str, str]:
+    """How tasks run Python: in the task manager itself, with what this process has."""
+    return {
+        "python.execution-mode": "thread",
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        "python.pythonpath": f"{ROOT}:{sysconfig.get_paths()['purelib']}",
+    }
+
+
+def _reason(error: Py4JJavaError) -> Exception:
+    """Why a job failed, from the innermost failure of a task."""
+    text = str(error)
+    found = _TASK_ERROR.search(text)
+    if found is None:
+        causes = re.findall(r"^Caused by: (.*)$", text, re.MULTILINE)
+        return RuntimeError(causes[-1] if causes else text.splitlines()[0])
+    if found["type"] == f"{AdstreamError.__module__}.{AdstreamError.__qualname__}":
+        return AdstreamError(found["text"])
+    return RuntimeError(f"{found['type']}: {found['text']}")
