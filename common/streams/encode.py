@@ -54,10 +54,15 @@ class AvroEncoder:
     def __init__(self, path: Path, contract: Contract) -> None:
         self._file = path.open("w+b")
         self._schema = fastavro.parse_schema(record_schema(contract))
+        value = contract.value_schema
+        self._branch = f"{value['namespace']}.{value['name']}" if contract.meta.tombstones else None
 
     def write(self, records: pa.Table) -> None:
         """Appends records as blocks."""
         keys, values = (_values(column.combine_chunks()) for column in records.select(["key", "value"]).columns)
+        if self._branch is not None:
+            # Naming the branch of the union spares fastavro to try which one fits.
+            values = [None if value is None else (self._branch, value) for value in values]
         rows = ({"key": key, "value": value} for key, value in zip(keys, values, strict=True))
         fastavro.writer(self._file, self._schema, rows, codec="deflate")
 
@@ -83,6 +88,8 @@ class ParquetEncoder:
             path,
             schema,
             compression="zstd",
+            # Arrow's own schema would make readers keep enums as dictionaries, which pyarrow can't read inside lists.
+            store_schema=False,
             use_dictionary=[name for name, kind in leaves if _is_text(kind)],
             column_encoding={name: "DELTA_BINARY_PACKED" for name, kind in leaves if _is_long(kind)},
         )

@@ -19,15 +19,16 @@ import pyarrow as pa
 import pyarrow.json
 
 from common.contracts.contract import Contract
-from common.streams.conform import conform, plain_type, shown
+from common.streams.conform import conform, plain_type
 from common.streams.decoded import DeadLetter, Decoded, dead_letters
 from common.streams.folder import Split
+from common.streams.shape import record_check
 
 BLOCK = 16 * 2**20
 """How many bytes are parsed at once; some 200,000 ad events."""
-FEW = 256
-"""Lines that are cheaper to parse one by one than to call the column parser for."""
-PIECES = 16
+FEW = 1_024
+"""Lines that are parsed one by one if one of them is refused: smaller pieces cost more calls than they save."""
+PIECES = 8
 """Into how many pieces a block is cut to find the lines that the column parser refuses."""
 DEEP = 1_000
 """How deep a line may nest before it is parsed on its own: orjson ends at 1024, the column parser does not."""
@@ -111,7 +112,7 @@ class _Lines:
             yield _Lines(self.block, self.starts[low:high], self.ends[low:high], self.first + int(low))
 
     def text(self) -> bytes:
-        return self.block[self.starts[0] : self.ends[-1]]
+        return self.block[self.starts[0] : self.ends[-1] + 1]
 
     def line(self, index: int) -> bytes:
         return self.block[self.starts[index] : self.ends[index]]
@@ -142,6 +143,7 @@ class _Parser:
     def __init__(self, contract: Contract, latest_allowed: int) -> None:
         self._contract = contract
         self._latest_allowed = latest_allowed
+        self._check = record_check(contract)
         self._plain = pa.schema([pa.field(field.name, plain_type(field.type, pa.string())) for field in contract.arrow])
 
     def parse(self, lines: _Lines) -> tuple[pa.Table, list[Letter]]:
@@ -209,7 +211,7 @@ class _Parser:
             except orjson.JSONDecodeError as error:
                 reasons[index] = f"malformed JSON: {error}"
                 continue
-            reason = _record_fault(record, self._contract)
+            reason = self._check(record)
             if reason is None:
                 records.append(record)
                 kept.append(index)
@@ -232,62 +234,3 @@ def _is_plain(text: bytes) -> bool:
         return text.isascii() or bool(text.decode())
     except UnicodeDecodeError:
         return False
-
-
-def _record_fault(record: object, contract: Contract) -> str | None:
-    if not isinstance(record, dict):
-        return f"the record is {shown(record)}, not an object"
-    for part in contract.arrow:
-        if part.name not in record:
-            return f"{part.name} is missing"
-        fault = _fault(record[part.name], part, part.name)
-        if fault is not None:
-            return fault
-    return None
-
-
-def _fault(value: object, field: pa.Field, path: str) -> str | None:
-    """What keeps a parsed value from the field's plain type; nulls are left to `conform`."""
-    kind = field.type
-    if value is None:
-        return None
-    if pa.types.is_struct(kind):
-        return _struct_fault(value, kind, path)
-    if pa.types.is_list(kind):
-        if not isinstance(value, list):
-            return f"{path} is {shown(value)}, not an array"
-        faults = (_fault(item, kind.value_field, path) for item in value)
-        return next((fault for fault in faults if fault is not None), None)
-    expected = _scalar_fault(value, kind)
-    return None if expected is None else f"{path} is {shown(value)}, not {expected}"
-
-
-def _struct_fault(value: object, kind: pa.StructType, path: str) -> str | None:
-    if not isinstance(value, dict):
-        return f"{path} is {shown(value)}, not an object"
-    for child in kind:
-        if child.name not in value:
-            if child.nullable:
-                continue
-            return f"{path}.{child.name} is missing"
-        fault = _fault(value[child.name], child, f"{path}.{child.name}")
-        if fault is not None:
-            return fault
-    return None
-
-
-def _scalar_fault(value: object, kind: pa.DataType) -> str | None:
-    """What a scalar should have been; None if it is that."""
-    if pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
-        bits = kind.bit_width - 1
-        fits = type(value) is int and -(2**bits) <= value < 2**bits
-        return None if fits else f"a whole number of {kind.bit_width} bits"
-    if pa.types.is_boolean(kind):
-        return None if isinstance(value, bool) else "true or false"
-    if pa.types.is_floating(kind):
-        return None if type(value) in (int, float) else "a number"
-    if not isinstance(value, str):
-        return "a string"
-    if pa.types.is_binary(kind) and any(ord(char) > 255 for char in value):
-        return "bytes as a string of code points up to 255"
-    return None

@@ -33,14 +33,14 @@ def read_parquet(split: Split, contract: Contract, latest_allowed: int) -> Itera
     for wanted in contract.arrow:
         _check(found, wanted, wanted.name, split.path)
     stop = file.num_row_groups if split.stop < 0 else split.stop
-    groups = list(range(split.start, stop))
     offset = sum(file.metadata.row_group(group).num_rows for group in range(split.start))
     columns = [path for wanted in contract.arrow for path in _paths(found.field(wanted.name), wanted, wanted.name)]
     try:
-        for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns, use_threads=False):
-            rows = pa.Table.from_batches([batch])
-            yield judged_rows(rows, split, contract, latest_allowed, offset)
-            offset += rows.num_rows
+        for run in _runs(found, list(range(split.start, stop))):
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=run, columns=columns, use_threads=False):
+                rows = pa.Table.from_batches([batch])
+                yield judged_rows(rows, split, contract, latest_allowed, offset)
+                offset += rows.num_rows
     except (pa.ArrowException, OSError) as error:
         raise unreadable(split.path, error) from error
 
@@ -64,6 +64,18 @@ def judged_rows(rows: pa.Table, split: Split, contract: Contract, latest_allowed
         DeadLetter(offset + row, raw.encode(), reason) for (row, reason), raw in zip(reasons.items(), raws, strict=True)
     ]
     return Decoded(conformed.table.filter(pa.array(~conformed.bad)), dead_letters(split, letters))
+
+
+def _runs(found: pa.Schema, groups: list[int]) -> list[list[int]]:
+    """Row groups that can be read in one go: pyarrow can't join dictionaries of several inside a struct or list."""
+    if any(_holds_dictionary(part.type) for part in found if pa.types.is_nested(part.type)):
+        return [[group] for group in groups]
+    return [groups]
+
+
+def _holds_dictionary(kind: pa.DataType) -> bool:
+    inner = [kind.field(i).type for i in range(kind.num_fields)] if pa.types.is_nested(kind) else []
+    return bool(pa.types.is_dictionary(kind)) or any(_holds_dictionary(child) for child in inner)
 
 
 def _paths(found: pa.Field, wanted: pa.Field, path: str) -> Iterator[str]:
