@@ -66,6 +66,8 @@ def _parsed(schema: AvroSchema) -> Any:
 
 
 def _tolerant(schema: AvroSchema, symbols: dict[str, list[str]]) -> AvroSchema:
+    if isinstance(schema, list):
+        return [_tolerant(branch, symbols) for branch in schema]
     if not isinstance(schema, dict):
         return schema
     kind = schema["type"]

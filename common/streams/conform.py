@@ -26,7 +26,6 @@ Bools = npt.NDArray[np.bool_]
 SHOWN = 80
 """How many characters of a bad value a reason shows."""
 _PER_MS = {"us": 1_000, "ns": 1_000_000}
-_MOST_SECONDS = 2**53
 
 
 @dataclass(frozen=True)
@@ -249,8 +248,7 @@ def _epoch_ms(array: pa.Array) -> pa.Array:
     if unit == "ms":
         return ticks
     count = pc.fill_null(ticks, 0).to_numpy()
-    # Seconds that overflow ms stay as absurd as they are.
-    ms = count.clip(-_MOST_SECONDS, _MOST_SECONDS) * 1_000 if unit == "s" else count // _PER_MS[unit]
+    ms = count * 1_000 if unit == "s" else count // _PER_MS[unit]
     mask = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
     return pa.array(ms, pa.int64(), mask=mask)
 

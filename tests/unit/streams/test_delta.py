@@ -1,0 +1,85 @@
+"""Delta tables: what readers of the table and of its log see."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.contracts.contract import load
+from common.errors import AdstreamError, ExitCode
+from common.streams.delta import DeltaSink
+from common.streams.sink import open_sink
+from tests.unit.streams.test_sink import CONTRACTS, ONE, STREAM, TWO, ZERO, rows, stage
+
+deltalake = pytest.importorskip("deltalake")
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> DeltaSink:
+    return DeltaSink.open(str(tmp_path), CONTRACTS)
+
+
+def opened(root: Path) -> deltalake.DeltaTable:
+    return deltalake.DeltaTable(str(root / STREAM))
+
+
+def test_the_table_has_deltas_types(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, "delta", {"late-events": load("late-events")})
+    with sink.writer(ZERO, "a") as writer:
+        value = {"stream": "s", "value": "{}", "eventTime": 1, "watermark": 2, "grace": 3, "reason": "r"}
+        writer.write({"late-events": load("late-events").arrow.empty_table().from_pylist([{"key": "a", "value": value}], load("late-events").arrow)})
+    sink.deliver(ZERO, writer.parts)
+    table = deltalake.DeltaTable(str(tmp_path / "late-events"))
+    fields = {field.name: field.type.type for field in table.schema().fields[1].type.fields}
+    assert fields["eventTime"] == "timestamp"
+    assert table.count() == 1
+
+
+def test_a_replayed_step_makes_no_new_version(sink: DeltaSink, tmp_path: Path) -> None:
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1), b=rows(2)))
+    before = opened(tmp_path).version()
+    sink.recover(ZERO)
+    sink.deliver(ZERO, stage(sink, ZERO, c=rows(2, 1)))
+    assert opened(tmp_path).version() == before
+    assert opened(tmp_path).transaction_version("adstream") == 0
+    assert len(list((tmp_path / STREAM).glob("*.parquet"))) == 2
+
+
+def test_a_step_that_differs_is_replaced_in_one_version(sink: DeltaSink, tmp_path: Path) -> None:
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1)))
+    before = opened(tmp_path).version()
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(2)))
+    assert opened(tmp_path).version() == before + 1
+    assert opened(tmp_path).count() == 1
+
+
+def test_a_step_that_was_optimised_away_is_not_delivered_again(sink: DeltaSink, tmp_path: Path) -> None:
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1), b=rows(2)))
+    opened(tmp_path).optimize.compact()
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1, 2)))
+    assert opened(tmp_path).count() == 2
+
+
+def test_files_of_a_transaction_that_was_never_made_are_delivered(sink: DeltaSink, tmp_path: Path) -> None:
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1)))
+    parts = stage(sink, ONE, a=rows(2))
+    Path(parts[0].path).rename(tmp_path / STREAM / Path(parts[0].path).name)  # killed before the commit
+    sink.deliver(ONE, parts)
+    assert opened(tmp_path).count() == 2
+
+
+def test_taking_steps_back_sets_the_transaction_back(sink: DeltaSink, tmp_path: Path) -> None:
+    for key, step in enumerate((ZERO, ONE, TWO)):
+        sink.deliver(step, stage(sink, step, a=rows(key)))
+    sink.recover(ZERO)
+    assert opened(tmp_path).count() == 0
+    assert opened(tmp_path).transaction_version("adstream") == -1
+
+
+def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with pytest.raises(AdstreamError, match="extra 'delta'") as refused:
+        open_sink(tmp_path, "delta", CONTRACTS)
+    assert refused.value.code is ExitCode.UNAVAILABLE

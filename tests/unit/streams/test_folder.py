@@ -1,0 +1,106 @@
+"""A folder as a broker: what arrives when, and what can't be."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from common.errors import AdstreamError
+from common.streams.folder import FolderSource, Position, Split
+
+BOTH = ("ad-views", "ad-clicks")
+
+
+def source(root: Path, views: list[str], clicks: list[str]) -> FolderSource:
+    for stream, names in zip(BOTH, (views, clicks), strict=True):
+        (root / stream).mkdir(exist_ok=True)
+        for name in names:
+            (root / stream / name).write_text("x" * 25)
+    return FolderSource.open(root, BOTH)
+
+
+def steps(opened: FolderSource, position: Position = Position()) -> list[list[str]]:  # noqa: B008 a frozen value
+    taken = []
+    while (arrivals := opened.next_step(position)) is not None:
+        taken.append([f"{split.stream[3]}/{Path(split.path).name}" for split in arrivals.splits])
+        position = arrivals.position
+    return taken
+
+
+def test_a_step_takes_the_next_file_of_each_stream_in_name_order(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["b.jsonl", "a.avro", "c.parquet"], ["z.jsonl", "_SUCCESS", ".hidden"])
+    assert steps(opened) == [["v/a.avro", "c/z.jsonl"], ["v/b.jsonl"], ["v/c.parquet"]]
+
+
+def test_parts_with_one_name_are_one_arrival(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["a.1.jsonl", "a.2.jsonl", "a-b.jsonl"], [])
+    assert steps(opened) == [["v/a.1.jsonl", "v/a.2.jsonl"], ["v/a-b.jsonl"]]
+
+
+def test_a_position_goes_on_where_it_was_even_after_pickling(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["a.jsonl"], ["a.jsonl"])
+    first = opened.next_step(Position())
+    assert first is not None
+    assert first.position == Position({"ad-views": 1, "ad-clicks": 1}, {"ad-views": "a", "ad-clicks": "a"})
+    assert opened.next_step(first.position) is None
+    (tmp_path / "ad-clicks" / "b.jsonl").touch()
+    assert steps(pickle.loads(pickle.dumps(opened)), first.position) == [["c/b.jsonl"]]
+
+
+def test_a_file_that_sorts_before_what_was_taken_is_refused(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["b.jsonl"], [])
+    first = opened.next_step(Position())
+    assert first is not None
+    (tmp_path / "ad-views" / "a.jsonl").touch()
+    with pytest.raises(AdstreamError, match="2 files sort up to 'b', but 1 were taken"):
+        opened.next_step(first.position)
+
+
+def test_files_that_were_taken_may_be_deleted(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["a.jsonl", "b.jsonl"], [])
+    first = opened.next_step(Position())
+    assert first is not None
+    (tmp_path / "ad-views" / "a.jsonl").unlink()
+    assert steps(opened, first.position) == [["v/b.jsonl"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("missing", "input folder '.*missing' does not exist"),
+        ("", "stream 'ad-views': no folder"),
+        ("ad-views/a.csv", "a.csv': unknown kind of file"),
+        ("ad-views/_delta_log", "is a Delta table"),
+    ],
+)
+def test_what_is_no_stream_of_files_is_refused(path: str, problem: str, tmp_path: Path) -> None:
+    root = tmp_path / path if path == "missing" else tmp_path
+    if "/" in path:
+        (tmp_path / "ad-views").mkdir()
+        (tmp_path / path).touch()
+    with pytest.raises(AdstreamError, match=problem):
+        FolderSource.open(root, ("ad-views",))
+
+
+def test_everything_cuts_lines_by_bytes_and_parquet_by_row_groups(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["a.jsonl", "b.avro"], [])
+    path = tmp_path / "ad-clicks" / "c.parquet"
+    pq.write_table(pa.table({"a": range(10)}), path, row_group_size=2)
+    (tmp_path / "ad-clicks" / "empty.parquet").touch()
+    one = pq.ParquetFile(path).metadata.row_group(0).total_byte_size
+    views, clicks = str(tmp_path / "ad-views"), str(path)
+    assert opened.everything(10)[:4] == (
+        *(Split("ad-views", f"{views}/a.jsonl", start, stop) for start, stop in ((0, 10), (10, 20), (20, 25))),
+        Split("ad-views", f"{views}/b.avro"),
+    )
+    ranges = [(split.start, split.stop) for split in opened.everything(2 * one) if split.path == clicks]
+    assert ranges == [(0, 2), (2, 4), (4, -1)]
+
+
+def test_a_parquet_file_without_a_footer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdstreamError, match="can't be read as Parquet"):
+        source(tmp_path, ["a.parquet"], []).everything(10)

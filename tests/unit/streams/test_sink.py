@@ -1,0 +1,193 @@
+"""Exactly once: whatever is killed, repeated or left behind, a step's output is there once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from common.contracts.contract import load
+from common.errors import AdstreamError
+from common.streams.materialise import records, table
+from common.streams.sink import FORMATS, Part, Sink, open_sink
+from tests.unit.streams.strategies import as_table
+
+STREAM = "ad-engagements"
+CONTRACTS = {STREAM: load(STREAM), "late-events": load("late-events")}
+ZERO, ONE, TWO = "000000000", "000000001", "000000002"
+EVERY = pytest.mark.parametrize("format", FORMATS)
+
+
+def rows(*keys: int, total: int | None = 1) -> pa.Table:
+    values = [None if total is None else {"sum": total, "name": None, "type": None}] * len(keys)
+    return as_table(CONTRACTS[STREAM], list(zip(keys, values, strict=True)))
+
+
+def stage(sink: Sink, step: str, **parts: pa.Table) -> list[Part]:
+    staged: list[Part] = []
+    for name, batch in parts.items():
+        with sink.writer(step, name) as writer:
+            writer.write({STREAM: batch})
+        staged += writer.parts
+    return staged
+
+
+def delivered(root: Path) -> list[int]:
+    """The keys of all records, in order: each once, if each was delivered once."""
+    return [row["key"] for batch in records(root, STREAM, CONTRACTS[STREAM]) for row in batch.to_pylist()]
+
+
+@EVERY
+def test_a_delivered_step_can_be_read_and_leaves_nothing_staged(format: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, format, CONTRACTS)
+    parts = stage(sink, ZERO, a=rows(1, 2), b=rows(3), c=rows())
+    assert [(part.stream, part.rows) for part in parts] == [(STREAM, 2), (STREAM, 1)]
+    assert delivered(tmp_path) == []
+    sink.deliver(ZERO, parts)
+    assert delivered(tmp_path) == [1, 2, 3]
+    assert not [path for path in (tmp_path / "_staging").rglob("*") if path.is_file()]
+    assert not (tmp_path / "late-events").exists()
+
+
+@EVERY
+def test_delivering_twice_is_delivering_once(format: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, format, CONTRACTS)
+    parts = stage(sink, ZERO, a=rows(1), b=rows(2))
+    sink.deliver(ZERO, parts)
+    sink.deliver(ZERO, parts)
+    assert delivered(tmp_path) == [1, 2]
+
+
+@EVERY
+def test_a_step_taken_again_replaces_its_parts_however_many(format: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, format, CONTRACTS)
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(9)))
+    sink.deliver(ONE, stage(sink, ONE, a=rows(1), b=rows(2), c=rows(3)))
+    sink.recover(ONE)
+    sink.deliver(ONE, stage(sink, ONE, a=rows(3, 2, 1)))
+    assert sorted(delivered(tmp_path)) == [1, 2, 3, 9]
+    sink.deliver(ONE, stage(sink, ONE, a=rows(4)))
+    assert delivered(tmp_path) == [9, 4]
+    sink.deliver(ONE, [])
+    assert delivered(tmp_path) == [9]
+
+
+@EVERY
+def test_what_was_staged_and_not_delivered_is_dropped(format: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, format, CONTRACTS)
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1)))
+    stage(sink, ONE, a=rows(2))
+    sink.recover(ONE)
+    assert delivered(tmp_path) == [1]
+    assert not (tmp_path / "_staging").exists()
+
+
+@EVERY
+def test_another_checkpoint_takes_back_what_lies_beyond_it(format: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, format, CONTRACTS)
+    for key, step in enumerate((ZERO, ONE, TWO)):
+        sink.deliver(step, stage(sink, step, a=rows(key)))
+    sink.recover(ONE)
+    assert delivered(tmp_path) == [0]
+    sink.deliver(ONE, stage(sink, ONE, a=rows(7)))
+    assert delivered(tmp_path) == [0, 7]
+
+
+@EVERY
+def test_a_killed_delivery_is_completed_when_the_step_is_taken_again(format: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, format, CONTRACTS)
+    parts = stage(sink, ZERO, a=rows(1), b=rows(2))
+    sink.deliver(ZERO, parts[:1])  # as far as it came
+    sink.recover(ZERO)
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1), b=rows(2)))
+    assert delivered(tmp_path) == [1, 2]
+
+
+@EVERY
+def test_a_batch_run_begins_with_nothing_and_a_stream_run_drops_its_output(format: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, format, CONTRACTS)
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1)))
+    sink.clear()
+    assert delivered(tmp_path) == []
+    sink.deliver("batch", stage(sink, "batch", a=rows(2)))
+    assert delivered(tmp_path) == [2]
+    sink.recover(ZERO)
+    assert delivered(tmp_path) == []
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(3)))
+    assert delivered(tmp_path) == [3]
+
+
+@EVERY
+def test_a_task_that_fails_leaves_nothing(format: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, format, CONTRACTS)
+    with pytest.raises(RuntimeError, match="killed"), sink.writer(ZERO, "a") as writer:
+        writer.write({STREAM: rows(1)})
+        raise RuntimeError("killed")
+    assert writer.parts == ()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@EVERY
+def test_two_attempts_of_a_task_do_not_touch_each_other(format: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, format, CONTRACTS)
+    with sink.writer(ZERO, "a") as first, sink.writer(ZERO, "a") as second:
+        first.write({STREAM: rows(1)})
+        second.write({STREAM: rows(1)})
+    sink.deliver(ZERO, second.parts)
+    assert delivered(tmp_path) == [1]
+
+
+def test_small_writes_become_large_ones(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, "parquet", CONTRACTS)
+    with sink.writer(ZERO, "a") as writer:
+        for key in range(50):
+            writer.write({STREAM: rows(key)})
+    [part] = writer.parts
+    assert part.rows == 50
+    assert pa.parquet.ParquetFile(part.path).num_row_groups == 1
+
+
+def _stage_in_child(sink: Sink, part: str) -> list[Part]:
+    return stage(sink, ZERO, **{part: rows(int(part[1:]))})
+
+
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_a_sink_works_in_forked_processes(format: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, format, CONTRACTS)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        parts = pool.starmap(_stage_in_child, [(sink, "p1"), (sink, "p2")])
+    sink.deliver(ZERO, [part for staged in parts for part in staged])
+    assert delivered(tmp_path) == [1, 2]
+
+
+@EVERY
+def test_a_sink_can_be_pickled(format: str, tmp_path: Path) -> None:
+    sink = pickle.loads(pickle.dumps(open_sink(tmp_path, format, CONTRACTS)))
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1)))
+    assert delivered(tmp_path) == [1]
+
+
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdstreamError, match="unknown output format 'csv'"):
+        open_sink(tmp_path, "csv", CONTRACTS)
+
+
+@pytest.mark.parametrize(("before", "after"), [("delta", "parquet"), ("parquet", "delta")])
+def test_output_of_another_kind_is_refused_and_a_batch_run_replaces_it(before: str, after: str, tmp_path: Path) -> None:
+    first, second = (open_sink(tmp_path, format, CONTRACTS) for format in (before, after))
+    first.deliver(ZERO, stage(first, ZERO, a=rows(1)))
+    with pytest.raises(AdstreamError, match="Delta table"):
+        second.recover(ZERO)
+    second.clear()
+    second.deliver("batch", stage(second, "batch", a=rows(2)))
+    assert delivered(tmp_path) == [2]
+
+
+def test_a_tombstone_takes_its_key_out_of_the_table(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, "avro", CONTRACTS)
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1, 2)))
+    sink.deliver(ONE, stage(sink, ONE, a=rows(1, total=None), b=rows(2, total=5)))
+    assert table(tmp_path, STREAM, CONTRACTS[STREAM]).to_pylist() == [{"key": 2, "value": {"sum": 5, "name": None, "type": None}}]
