@@ -10,6 +10,7 @@ import io
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -45,7 +46,7 @@ def read_avro(split: Split, contract: Contract, latest_allowed: int) -> Iterator
     """
     plain = pa.schema([pa.field(part.name, plain_type(part.type, pa.binary())) for part in contract.arrow])
     offset = 0
-    with open(split.path, "rb") as file:
+    with Path(split.path).open("rb") as file:
         decoder, start = _Decoder.of(file, split.path, contract)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             for blocks in _batches(_blocks(content, start, decoder.sync)):
@@ -144,7 +145,9 @@ class _Decoder:
             found = raw(opened.writer_schema)
             fastavro.writer(header, found, [], codec=opened.codec, sync_marker=sync)
         except Exception as error:  # fastavro raises whatever the bytes make it stumble over
-            raise AdstreamError(f"'{path}' can't be read as Avro ({error})", "write it again, or move it away") from error
+            raise AdstreamError(
+                f"'{path}' can't be read as Avro ({error})", "write it again, or move it away"
+            ) from error
         wanted = raw(record_schema(contract))
         reader = resolving(wanted, found)
         why = incompatibility(reader, found)
@@ -162,7 +165,7 @@ class _Decoder:
             if blocks[0].fault:
                 raise ValueError(blocks[0].fault)
             yield self._records(blocks), None
-        except Exception as error:  # as above
+        except Exception as error:  # noqa: BLE001 as above
             if len(blocks) == 1:
                 reason = f"undecodable Avro block of {blocks[0].records} records: {error or type(error).__name__}"
                 yield [], DeadLetter(offset, blocks[0].content, reason, blocks[0].records)

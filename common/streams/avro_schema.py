@@ -53,12 +53,15 @@ def resolving(contract: AvroSchema, file: AvroSchema) -> AvroSchema:
 def incompatibility(reader: AvroSchema, writer: AvroSchema) -> str | None:
     """Why a file can't be read under a schema; None if it can."""
     try:
-        result = ReaderWriterCompatibilityChecker().get_compatibility(_parsed(reader), _parsed(writer))
+        checker: Any = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
+        result = checker.get_compatibility(_parsed(reader), _parsed(writer))
     except AvroException as error:
         return str(error)
     if result.compatibility is SchemaCompatibilityType.compatible:
         return None
-    return "; ".join(f"at {place}: {what}" for place, what in sorted(zip(result.locations, result.messages, strict=False)))
+    return "; ".join(
+        f"at {place}: {what}" for place, what in sorted(zip(result.locations, result.messages, strict=False))
+    )
 
 
 def _parsed(schema: AvroSchema) -> Any:

@@ -34,4 +34,6 @@ def read(split: Split, contract: Contract, latest_allowed: int) -> Iterator[Deco
         if path.stat().st_size:
             yield from _READERS[path.suffix](split, contract, latest_allowed)
     except OSError as error:
-        raise AdstreamError(f"'{path}' can't be read ({error.strerror or error})", "check that the file is there") from error
+        raise AdstreamError(
+            f"'{path}' can't be read ({error.strerror or error})", "check that the file is there"
+        ) from error

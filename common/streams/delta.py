@@ -7,7 +7,6 @@ replaces it. A step without records for a stream makes no transaction in its tab
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -121,7 +120,7 @@ class _Table:
             return
         for path, target in zip(staged, new, strict=True):
             if path.exists() or not target.exists():
-                os.replace(path, target)
+                path.replace(target)
         # No file of a step that was delivered: the table was optimised since.
         if self._delivered(step) and (not old or _same_records(old, new)):
             for target in new:
@@ -201,8 +200,8 @@ def _sorted_lines(files: list[Path]) -> list[str]:
 
 def _deltalake() -> Any:
     try:
-        import deltalake
-        import deltalake.transaction
+        import deltalake  # noqa: PLC0415 an extra
+        import deltalake.transaction  # noqa: PLC0415
     except ImportError as error:
         raise AdstreamError(
             "the format delta needs the package deltalake",

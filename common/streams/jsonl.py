@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,7 +47,7 @@ def read_jsonl(split: Split, contract: Contract, latest_allowed: int) -> Iterato
         latest_allowed: As `conform` takes it.
     """
     parser = _Parser(contract, latest_allowed)
-    with open(split.path, "rb") as file:
+    with Path(split.path).open("rb") as file:
         lines_before: int | None = None
         for start, block in _blocks(file, split.start, split.stop):
             lines = _Lines.of(block)
@@ -108,8 +109,8 @@ class _Lines:
 
     def cut(self, pieces: int) -> Iterator[_Lines]:
         bounds = np.linspace(0, self.count, pieces + 1).astype(int)
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True):
-            yield _Lines(self.block, self.starts[low:high], self.ends[low:high], self.first + int(low))
+        for low, high in pairwise(bounds.tolist()):
+            yield _Lines(self.block, self.starts[low:high], self.ends[low:high], self.first + low)
 
     def text(self) -> bytes:
         return self.block[self.starts[0] : self.ends[-1] + 1]
@@ -128,7 +129,7 @@ class _Lines:
 
     def deep(self) -> Ints:
         """Lines that may nest deeper than the line parser goes."""
-        long = np.flatnonzero(self.ends - self.starts > DEEP)
+        long = np.flatnonzero(self.ends - self.starts > DEEP).tolist()
         deep = [i for i in long if self.line(i).count(b"{") + self.line(i).count(b"[") > DEEP]
         return np.array(deep, dtype=np.int64)
 
@@ -175,7 +176,9 @@ class _Parser:
             rows = pyarrow.json.read_json(
                 pa.BufferReader(text),
                 read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
-                parse_options=pyarrow.json.ParseOptions(explicit_schema=self._plain, unexpected_field_behavior="ignore"),
+                parse_options=pyarrow.json.ParseOptions(
+                    explicit_schema=self._plain, unexpected_field_behavior="ignore"
+                ),
             )
         except pa.ArrowInvalid:
             return None

@@ -8,7 +8,6 @@ A step that is taken again replaces what it delivered before: its name is its id
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -55,7 +54,11 @@ class Sink(Protocol):
         ...
 
 
-def open_sink(root: str | Path, format: str, contracts: Mapping[str, Contract]) -> Sink:
+def open_sink(
+    root: str | Path,
+    format: str,  # noqa: A002 the name of the option
+    contracts: Mapping[str, Contract],
+) -> Sink:
     """The sink of a job.
 
     Args:
@@ -100,7 +103,7 @@ class FolderSink:
             for path, target in zip(staged, targets, strict=True):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if path.exists() or not target.exists():
-                    os.replace(path, target)
+                    path.replace(target)
             for old in self._delivered(stream):
                 if step_of(old.name) == step and old not in targets:
                     old.unlink()

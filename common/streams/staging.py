@@ -1,6 +1,6 @@
 """Parts: what a task writes of a step, out of sight until the step is delivered.
 
-    OUT/_staging/<stream>/<step>.<part>.<attempt>.<ext>
+OUT/_staging/<stream>/<step>.<part>.<attempt>.<ext>
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from common.contracts.contract import Contract
 from common.streams.encode import Encoder
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
 
 STAGING = "_staging"
 WRITE_ROWS = 131_072
@@ -85,10 +90,12 @@ class PartWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _File(path, self._open_file(path, self._contracts[stream]))
 
-    def __enter__(self) -> PartWriter:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is not None:
             for file in self._files.values():
                 file.abandon()

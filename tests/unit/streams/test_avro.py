@@ -72,7 +72,9 @@ def test_a_truncated_file_loses_no_record_in_silence(tmp_path: Path) -> None:
 
 @given(st.integers(0, 2**20), st.binary(min_size=1, max_size=12))
 @settings(max_examples=120, deadline=None)
-def test_no_garbage_is_more_than_a_refusal_or_dead_letters(tmp_path_factory: pytest.TempPathFactory, at: int, junk: bytes) -> None:
+def test_no_garbage_is_more_than_a_refusal_or_dead_letters(
+    tmp_path_factory: pytest.TempPathFactory, at: int, junk: bytes
+) -> None:
     raw = content("deflate", 100)
     at %= len(raw)
     path = tmp_path_factory.getbasetemp() / "garbage.avro"

@@ -89,9 +89,12 @@ def bad_file(folder: Path, suffix: str, rows: list[dict]) -> Split:
     if suffix == "jsonl":
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     elif suffix == "parquet":
-        value = pa.struct([("createdEventTime", pa.timestamp("us")), ("more", pa.int8()), ("advertisementId", pa.int32())])
+        value = pa.struct(
+            [("createdEventTime", pa.timestamp("us")), ("more", pa.int8()), ("advertisementId", pa.int32())]
+        )
         micros = [
-            row["value"] and {**row["value"], "createdEventTime": _micros(row["value"]["createdEventTime"])} for row in rows
+            row["value"] and {**row["value"], "createdEventTime": _micros(row["value"]["createdEventTime"])}
+            for row in rows
         ]
         keys = pa.array([row["key"] for row in rows], pa.large_string())
         pq.write_table(pa.table({"value": pa.array(micros, value), "key": keys}), path, row_group_size=2)
@@ -139,7 +142,11 @@ def test_an_action_that_the_contract_does_not_know_is_a_dead_letter(suffix: str,
     elif suffix == "parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
     else:
-        schema = json.loads(json.dumps(record_schema(load("ad-sessions"))).replace('["View", "Click"]', '["Drag", "View", "Hover", "Click"]'))
+        schema = json.loads(
+            json.dumps(record_schema(load("ad-sessions"))).replace(
+                '["View", "Click"]', '["Drag", "View", "Hover", "Click"]'
+            )
+        )
         with path.open("wb") as file:
             fastavro.writer(file, schema, rows)
     records, dead = decoded(Split("ad-sessions", str(path)))

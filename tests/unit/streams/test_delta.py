@@ -29,7 +29,13 @@ def test_the_table_has_deltas_types(tmp_path: Path) -> None:
     sink = open_sink(tmp_path, "delta", {"late-events": load("late-events")})
     with sink.writer(ZERO, "a") as writer:
         value = {"stream": "s", "value": "{}", "eventTime": 1, "watermark": 2, "grace": 3, "reason": "r"}
-        writer.write({"late-events": load("late-events").arrow.empty_table().from_pylist([{"key": "a", "value": value}], load("late-events").arrow)})
+        writer.write(
+            {
+                "late-events": load("late-events")
+                .arrow.empty_table()
+                .from_pylist([{"key": "a", "value": value}], load("late-events").arrow)
+            }
+        )
     sink.deliver(ZERO, writer.parts)
     table = deltalake.DeltaTable(str(tmp_path / "late-events"))
     fields = {field.name: field.type.type for field in table.schema().fields[1].type.fields}

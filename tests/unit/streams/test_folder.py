@@ -48,7 +48,8 @@ def test_a_position_goes_on_where_it_was_even_after_pickling(tmp_path: Path) -> 
     assert first.position == Position({"ad-views": 1, "ad-clicks": 1}, {"ad-views": "a", "ad-clicks": "a"})
     assert opened.next_step(first.position) is None
     (tmp_path / "ad-clicks" / "b.jsonl").touch()
-    assert steps(pickle.loads(pickle.dumps(opened)), first.position) == [["c/b.jsonl"]]
+    again = pickle.loads(pickle.dumps(opened))  # noqa: S301 its own
+    assert steps(again, first.position) == [["c/b.jsonl"]]
 
 
 def test_a_file_that_sorts_before_what_was_taken_is_refused(tmp_path: Path) -> None:

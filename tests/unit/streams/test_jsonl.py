@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +79,18 @@ def test_columns_and_single_lines_give_one_verdict(stream: str) -> None:
         (b'{"key":"a"}', "value is missing"),
         (b'{"key":7,"value":{}}', "key is 7, not a string"),
         (b'{"key":"a","value":{"advertisementId":1}}', "value.createdEventTime is missing"),
-        (b'{"key":"a","value":{"advertisementId":"1","createdEventTime":5}}', "value.advertisementId is '1', not a whole number"),
-        (b'{"key":"a","value":{"advertisementId":1.5,"createdEventTime":5}}', "value.advertisementId is 1.5, not a whole number"),
-        (b'{"key":"a","value":{"advertisementId":1,"createdEventTime":"' + b"9" * 500 + b'"}}', "value.createdEventTime is '999"),
+        (
+            b'{"key":"a","value":{"advertisementId":"1","createdEventTime":5}}',
+            "value.advertisementId is '1', not a whole number",
+        ),
+        (
+            b'{"key":"a","value":{"advertisementId":1.5,"createdEventTime":5}}',
+            "value.advertisementId is 1.5, not a whole number",
+        ),
+        (
+            b'{"key":"a","value":{"advertisementId":1,"createdEventTime":"' + b"9" * 500 + b'"}}',
+            "value.createdEventTime is '999",
+        ),
     ],
 )
 def test_what_a_bad_line_is_told(line: bytes, reason: str) -> None:
@@ -93,19 +103,23 @@ def test_what_a_bad_line_is_told(line: bytes, reason: str) -> None:
 
 
 def test_unknown_fields_are_ignored_and_missing_nullable_ones_are_null() -> None:
-    records, letters = parsed("ad-engagements", b'{"key":1,"value":{"sum":2,"more":[]},"x":0}\n{"key":2,"value":null}\n')
+    records, letters = parsed(
+        "ad-engagements", b'{"key":1,"value":{"sum":2,"more":[]},"x":0}\n{"key":2,"value":null}\n'
+    )
     assert letters == []
     assert records == [{"key": 1, "value": {"sum": 2, "name": None, "type": None}}, {"key": 2, "value": None}]
 
 
 def test_a_tombstone_must_say_null() -> None:
-    records, letters = parsed("advertisements", b'{"key":1}\n{"key":2,"value":null}\n' + LINES["advertisements"] + b"\n")
+    records, letters = parsed(
+        "advertisements", b'{"key":1}\n{"key":2,"value":null}\n' + LINES["advertisements"] + b"\n"
+    )
     assert [record["key"] for record in records] == [2, 4]
     assert [(number, why) for number, _, why in letters] == [(0, "value is missing")]
 
 
 def whole(path: Path, bounds: list[int]) -> Iterator[tuple[list[dict], list[dict]]]:
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in pairwise(bounds):
         for batch in read(Split("ad-views", str(path), start, stop), load("ad-views"), LATEST):
             yield batch.records.to_pylist(), [row["value"] for row in batch.dead.to_pylist()]
 
@@ -125,7 +139,9 @@ def test_byte_ranges_give_the_same_records_and_offsets_as_the_file(
     @given(st.sets(st.integers(1, size - 1), max_size=6))
     def same(cuts: set[int]) -> None:
         parts = list(whole(path, [0, *sorted(cuts), size]))
-        assert [row["key"] for records, _ in parts for row in records] == [f"u{n}" for n in (0, 1, 2, 5, 6, 7, 8, 10, 11)]
+        assert [row["key"] for records, _ in parts for row in records] == [
+            f"u{n}" for n in (0, 1, 2, 5, 6, 7, 8, 10, 11)
+        ]
         assert [(row["offset"], row["raw"]) for _, dead in parts for row in dead] == [(4, b"{")]
 
     same()

@@ -18,8 +18,8 @@ from tests.unit.streams.strategies import as_table, tables
 SESSIONS = load("ad-sessions")
 
 
-def write(root: Path, format: str, contract: Contract, steps: list[list[pa.Table]]) -> Path:
-    sink = open_sink(root, format, {contract.stream: contract})
+def write(root: Path, kind: str, contract: Contract, steps: list[list[pa.Table]]) -> Path:
+    sink = open_sink(root, kind, {contract.stream: contract})
     for number, parts in enumerate(steps):
         staged = []
         for part, batch in enumerate(parts):
@@ -37,7 +37,7 @@ def test_every_format_gives_one_digest(stream: str, tmp_path_factory: pytest.Tem
     @settings(max_examples=5, deadline=None)
     @given(st.lists(st.lists(tables(contract), max_size=2), max_size=2))
     def same(steps: list[list[pa.Table]]) -> None:
-        roots = [write(tmp_path_factory.mktemp("out"), format, contract, steps) for format in FORMATS]
+        roots = [write(tmp_path_factory.mktemp("out"), kind, contract, steps) for kind in FORMATS]
         assert len({digest(table(root, stream, contract)) for root in roots}) == 1
 
     same()

@@ -79,7 +79,10 @@ def test_row_groups_give_the_same_as_the_file(tmp_path: Path) -> None:
         (pa.table({"key": [1], "value": [VALUE]}), "column 'key' is int64, wanted string"),
         (pa.table({"key": ["a"], "value": ["b"]}), "column 'value' is string, wanted struct"),
         (pa.table({"key": ["a"], "value": [{"advertisementId": 1}]}), "'value.createdEventTime' is no such column"),
-        (pa.table({"key": ["a"], "value": [{**VALUE, "advertisementId": 1.0}]}), "'value.advertisementId' is double, wanted int64"),
+        (
+            pa.table({"key": ["a"], "value": [{**VALUE, "advertisementId": 1.0}]}),
+            "'value.advertisementId' is double, wanted int64",
+        ),
         (pa.table({"key": ["a"], "value": [{**VALUE, "createdEventTime": "5"}]}), "is string, wanted timestamp"),
     ],
 )

@@ -18,7 +18,7 @@ from tests.unit.streams.strategies import as_table
 STREAM = "ad-engagements"
 CONTRACTS = {STREAM: load(STREAM), "late-events": load("late-events")}
 ZERO, ONE, TWO = "000000000", "000000001", "000000002"
-EVERY = pytest.mark.parametrize("format", FORMATS)
+EVERY = pytest.mark.parametrize("kind", FORMATS)
 
 
 def rows(*keys: int, total: int | None = 1) -> pa.Table:
@@ -41,8 +41,8 @@ def delivered(root: Path) -> list[int]:
 
 
 @EVERY
-def test_a_delivered_step_can_be_read_and_leaves_nothing_staged(format: str, tmp_path: Path) -> None:
-    sink = open_sink(tmp_path, format, CONTRACTS)
+def test_a_delivered_step_can_be_read_and_leaves_nothing_staged(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
     parts = stage(sink, ZERO, a=rows(1, 2), b=rows(3), c=rows())
     assert [(part.stream, part.rows) for part in parts] == [(STREAM, 2), (STREAM, 1)]
     assert delivered(tmp_path) == []
@@ -53,8 +53,8 @@ def test_a_delivered_step_can_be_read_and_leaves_nothing_staged(format: str, tmp
 
 
 @EVERY
-def test_delivering_twice_is_delivering_once(format: str, tmp_path: Path) -> None:
-    sink = open_sink(tmp_path, format, CONTRACTS)
+def test_delivering_twice_is_delivering_once(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
     parts = stage(sink, ZERO, a=rows(1), b=rows(2))
     sink.deliver(ZERO, parts)
     sink.deliver(ZERO, parts)
@@ -62,8 +62,8 @@ def test_delivering_twice_is_delivering_once(format: str, tmp_path: Path) -> Non
 
 
 @EVERY
-def test_a_step_taken_again_replaces_its_parts_however_many(format: str, tmp_path: Path) -> None:
-    sink = open_sink(tmp_path, format, CONTRACTS)
+def test_a_step_taken_again_replaces_its_parts_however_many(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
     sink.deliver(ZERO, stage(sink, ZERO, a=rows(9)))
     sink.deliver(ONE, stage(sink, ONE, a=rows(1), b=rows(2), c=rows(3)))
     sink.recover(ONE)
@@ -76,8 +76,8 @@ def test_a_step_taken_again_replaces_its_parts_however_many(format: str, tmp_pat
 
 
 @EVERY
-def test_what_was_staged_and_not_delivered_is_dropped(format: str, tmp_path: Path) -> None:
-    sink = open_sink(tmp_path, format, CONTRACTS)
+def test_what_was_staged_and_not_delivered_is_dropped(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
     sink.deliver(ZERO, stage(sink, ZERO, a=rows(1)))
     stage(sink, ONE, a=rows(2))
     sink.recover(ONE)
@@ -86,8 +86,8 @@ def test_what_was_staged_and_not_delivered_is_dropped(format: str, tmp_path: Pat
 
 
 @EVERY
-def test_another_checkpoint_takes_back_what_lies_beyond_it(format: str, tmp_path: Path) -> None:
-    sink = open_sink(tmp_path, format, CONTRACTS)
+def test_another_checkpoint_takes_back_what_lies_beyond_it(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
     for key, step in enumerate((ZERO, ONE, TWO)):
         sink.deliver(step, stage(sink, step, a=rows(key)))
     sink.recover(ONE)
@@ -97,8 +97,8 @@ def test_another_checkpoint_takes_back_what_lies_beyond_it(format: str, tmp_path
 
 
 @EVERY
-def test_a_killed_delivery_is_completed_when_the_step_is_taken_again(format: str, tmp_path: Path) -> None:
-    sink = open_sink(tmp_path, format, CONTRACTS)
+def test_a_killed_delivery_is_completed_when_the_step_is_taken_again(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
     parts = stage(sink, ZERO, a=rows(1), b=rows(2))
     sink.deliver(ZERO, parts[:1])  # as far as it came
     sink.recover(ZERO)
@@ -107,8 +107,8 @@ def test_a_killed_delivery_is_completed_when_the_step_is_taken_again(format: str
 
 
 @EVERY
-def test_a_batch_run_begins_with_nothing_and_a_stream_run_drops_its_output(format: str, tmp_path: Path) -> None:
-    sink = open_sink(tmp_path, format, CONTRACTS)
+def test_a_batch_run_begins_with_nothing_and_a_stream_run_drops_its_output(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
     sink.deliver(ZERO, stage(sink, ZERO, a=rows(1)))
     sink.clear()
     assert delivered(tmp_path) == []
@@ -121,18 +121,18 @@ def test_a_batch_run_begins_with_nothing_and_a_stream_run_drops_its_output(forma
 
 
 @EVERY
-def test_a_task_that_fails_leaves_nothing(format: str, tmp_path: Path) -> None:
-    sink = open_sink(tmp_path, format, CONTRACTS)
-    with pytest.raises(RuntimeError, match="killed"), sink.writer(ZERO, "a") as writer:
-        writer.write({STREAM: rows(1)})
-        raise RuntimeError("killed")
+def test_a_task_that_fails_leaves_nothing(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
+    writer = sink.writer(ZERO, "a")
+    with pytest.raises(KeyError, match="unknown"), writer:
+        writer.write({STREAM: rows(1), "unknown": rows(1)})
     assert writer.parts == ()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @EVERY
-def test_two_attempts_of_a_task_do_not_touch_each_other(format: str, tmp_path: Path) -> None:
-    sink = open_sink(tmp_path, format, CONTRACTS)
+def test_two_attempts_of_a_task_do_not_touch_each_other(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
     with sink.writer(ZERO, "a") as first, sink.writer(ZERO, "a") as second:
         first.write({STREAM: rows(1)})
         second.write({STREAM: rows(1)})
@@ -154,9 +154,9 @@ def _stage_in_child(sink: Sink, part: str) -> list[Part]:
     return stage(sink, ZERO, **{part: rows(int(part[1:]))})
 
 
-@pytest.mark.parametrize("format", ["jsonl", "parquet"])
-def test_a_sink_works_in_forked_processes(format: str, tmp_path: Path) -> None:
-    sink = open_sink(tmp_path, format, CONTRACTS)
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_sink_works_in_forked_processes(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
     with multiprocessing.get_context("fork").Pool(2) as pool:
         parts = pool.starmap(_stage_in_child, [(sink, "p1"), (sink, "p2")])
     sink.deliver(ZERO, [part for staged in parts for part in staged])
@@ -164,8 +164,8 @@ def test_a_sink_works_in_forked_processes(format: str, tmp_path: Path) -> None:
 
 
 @EVERY
-def test_a_sink_can_be_pickled(format: str, tmp_path: Path) -> None:
-    sink = pickle.loads(pickle.dumps(open_sink(tmp_path, format, CONTRACTS)))
+def test_a_sink_can_be_pickled(kind: str, tmp_path: Path) -> None:
+    sink = pickle.loads(pickle.dumps(open_sink(tmp_path, kind, CONTRACTS)))  # noqa: S301 its own
     sink.deliver(ZERO, stage(sink, ZERO, a=rows(1)))
     assert delivered(tmp_path) == [1]
 
@@ -177,7 +177,7 @@ def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("before", "after"), [("delta", "parquet"), ("parquet", "delta")])
 def test_output_of_another_kind_is_refused_and_a_batch_run_replaces_it(before: str, after: str, tmp_path: Path) -> None:
-    first, second = (open_sink(tmp_path, format, CONTRACTS) for format in (before, after))
+    first, second = (open_sink(tmp_path, kind, CONTRACTS) for kind in (before, after))
     first.deliver(ZERO, stage(first, ZERO, a=rows(1)))
     with pytest.raises(AdstreamError, match="Delta table"):
         second.recover(ZERO)
@@ -190,4 +190,6 @@ def test_a_tombstone_takes_its_key_out_of_the_table(tmp_path: Path) -> None:
     sink = open_sink(tmp_path, "avro", CONTRACTS)
     sink.deliver(ZERO, stage(sink, ZERO, a=rows(1, 2)))
     sink.deliver(ONE, stage(sink, ONE, a=rows(1, total=None), b=rows(2, total=5)))
-    assert table(tmp_path, STREAM, CONTRACTS[STREAM]).to_pylist() == [{"key": 2, "value": {"sum": 5, "name": None, "type": None}}]
+    assert table(tmp_path, STREAM, CONTRACTS[STREAM]).to_pylist() == [
+        {"key": 2, "value": {"sum": 5, "name": None, "type": None}}
+    ]
