@@ -53,6 +53,7 @@ def environment(spec: JobSpec) -> dict[str, str]:
         "JAVA_HOME": str(java_home()),
         "FLINK_HOME": str(flink_home()),
         "FLINK_LOG_DIR": str(logs),
+        "_python_worker_execution_mode": "process",  # spares a server that tasks in threads do not use
         "FLINK_ENV_JAVA_OPTS": f"-Xmx{_options(spec)['memory']} {opens}",
         "PYTHONPATH": str(ROOT),
     }
