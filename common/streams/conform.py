@@ -126,7 +126,7 @@ class _Judge:
         if pa.types.is_timestamp(wanted.type):
             return self._timestamp(array, place)
         if pa.types.is_binary(wanted.type) and pa.types.is_string(array.type):
-            return _bytes_of(array)
+            return self._bytes(array, place)
         cast = array if array.type == wanted.type else array.cast(wanted.type)
         return self._string(cast, place) if pa.types.is_string(wanted.type) else cast
 
@@ -179,6 +179,13 @@ class _Judge:
             self._note(array, pc.equal(array, ""), place, lambda _: f"{place.path} is empty")
         return array
 
+    def _bytes(self, array: pa.Array, place: _Place) -> pa.Array:
+        """Bytes from Avro's JSON form, in which each is the code point of its number."""
+        texts = array.to_pylist()
+        wide = pa.array([text is not None and max(text, default="") > "\xff" for text in texts], pa.bool_())
+        self._note(array, wide, place, lambda value: f"{place.path} is {shown(value)}, not code points up to 255")
+        return pa.array([None if text is None else text.encode("latin-1", "replace") for text in texts], pa.binary())
+
     def _text_only(self, array: pa.Array, place: _Place) -> pa.Array:
         """The array with null for what is not UTF-8, as nothing after this could read it."""
         raw = array.view(pa.binary())
@@ -193,7 +200,7 @@ class _Judge:
         found = np.flatnonzero(mask)
         if found.size:
             bad = array.take(pa.array(found))
-            self.violations.append(Violation(place.rows()[found], lambda: (reason(v) for v in bad.to_pylist())))
+            self.violations.append(Violation(place.rows()[found], lambda: (reason(value) for value in _shown(bad))))
 
 
 def plain_type(wanted: pa.DataType, of_bytes: pa.DataType) -> pa.DataType:
@@ -253,9 +260,14 @@ def _epoch_ms(array: pa.Array) -> pa.Array:
     return pa.array(ms, pa.int64(), mask=mask)
 
 
-def _bytes_of(array: pa.Array) -> pa.Array:
-    """Bytes from Avro's JSON form, in which each is the code point of its number."""
-    return pa.array([None if text is None else text.encode("latin-1") for text in array.to_pylist()], pa.binary())
+def _shown(array: pa.Array) -> list[Any]:
+    """Values for a reason; a bad one may not even be UTF-8."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary.take(array.indices)
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        raws = array.cast(pa.large_binary()).to_pylist()
+        return [raw and raw.decode(errors="replace") for raw in raws]
+    return list(array.to_pylist())
 
 
 def _is_text(raw: bytes) -> bool:

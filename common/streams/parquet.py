@@ -59,10 +59,8 @@ def judged_rows(rows: pa.Table, split: Split, contract: Contract, latest_allowed
     if not conformed.violations:
         return Decoded(conformed.table, dead_letters(split, []))
     reasons = conformed.reasons()
-    raws = json_lines(rows.take(pa.array(list(reasons), pa.int64()))).to_pylist()
-    letters = [
-        DeadLetter(offset + row, raw.encode(), reason) for (row, reason), raw in zip(reasons.items(), raws, strict=True)
-    ]
+    raws = json_lines(rows.take(pa.array(list(reasons), pa.int64()))).cast(pa.binary()).to_pylist()
+    letters = [DeadLetter(offset + row, raw, reason) for (row, reason), raw in zip(reasons.items(), raws, strict=True)]
     return Decoded(conformed.table.filter(pa.array(~conformed.bad)), dead_letters(split, letters))
 
 

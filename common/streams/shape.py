@@ -31,8 +31,6 @@ def _check(kind: pa.DataType, path: str) -> Check:
         return _items(path, _check(kind.value_type, path))
     if pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
         return _integer(path, kind.bit_width)
-    if pa.types.is_binary(kind):
-        return _code_points(path)
     if pa.types.is_boolean(kind):
         return _instance(path, (bool,), "true or false")
     if pa.types.is_floating(kind):
@@ -72,15 +70,6 @@ def _integer(path: str, bits: int) -> Check:
         if value is None or (type(value) is int and low <= value <= high):
             return None
         return f"{path} is {shown(value)}, not a whole number of {bits} bits"
-
-    return check
-
-
-def _code_points(path: str) -> Check:
-    def check(value: object) -> str | None:
-        if value is None or (type(value) is str and (value.isascii() or max(value) <= "\xff")):
-            return None
-        return f"{path} is {shown(value)}, not a string of code points up to 255"
 
     return check
 

@@ -29,6 +29,7 @@ LINES = {
 SPLICES = [
     b"", b"{", b"}", b"[", b"]", b'"', b",", b":", b"null", b"NaN", b"-Infinity", b"1e3", b"1.0", b"-0", b"01", b"\0", b"\r", b"\t",
     b"\xff", b"\\", b"\\ud800", b"\\u0000", b'"x":1,', b'"key":"b",', b'"key":null,', b"9223372036854775808", b"true", b"{}", b"-",
+    b"\xc4\x80",
     b'"value":null,', b"/**/", b"\xef\xbb\xbf", b'"x":' + b"[" * 1100 + b"]" * 1100 + b",",
 ]  # fmt: skip
 
@@ -100,6 +101,13 @@ def test_what_a_bad_line_is_told(line: bytes, reason: str) -> None:
     assert (number, raw) == (1, line)
     assert why.startswith(reason)
     assert len(why) < 200
+
+
+def test_bytes_are_code_points_up_to_255() -> None:
+    wide = LINES["dead-letters"].replace(b"u00ff", b"u0100")
+    [record], [(number, _, reason)] = parsed("dead-letters", LINES["dead-letters"] + b"\n" + wide)
+    assert record["value"]["raw"] == b"\xff"
+    assert (number, reason) == (1, "value.raw is 'Ā', not code points up to 255")
 
 
 def test_unknown_fields_are_ignored_and_missing_nullable_ones_are_null() -> None:

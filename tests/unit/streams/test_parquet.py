@@ -44,11 +44,26 @@ def test_a_time_too_small_for_a_ms_and_negative_stays_negative(tmp_path: Path) -
     assert letter["reason"] == "value.createdEventTime is negative: -1"
 
 
-def test_bytes_that_are_no_text_are_a_dead_letter(tmp_path: Path) -> None:
-    key = pa.array([b"good", b'\xff"', b"\xc3\xa9"]).view(pa.string())
+@pytest.mark.parametrize("bad", [b"\xff", b'\xff"'])
+def test_bytes_that_are_no_text_are_a_dead_letter(bad: bytes, tmp_path: Path) -> None:
+    key = pa.array([b"good", bad, b"\xc3\xa9"]).view(pa.string())
     records, [letter] = rows_of(views(tmp_path, key, pa.array([1, 2, 3])))
     assert [record["key"] for record in records] == ["good", "é"]
-    assert (letter["offset"], letter["reason"]) == (1, "key is not UTF-8: b'\\xff\"'")
+    assert (letter["offset"], letter["reason"]) == (1, f"key is not UTF-8: {bad!r}")
+
+
+def test_an_action_that_is_no_text_is_a_dead_letter(tmp_path: Path) -> None:
+    key = {"window": {"start": 1, "end": 2}, "userId": "a"}
+    action = pa.array([b"\xff"]).view(pa.string())
+    item = pa.StructArray.from_arrays(
+        [pa.array([1]), pa.array([2]), action], ["eventTime", "advertisementId", "action"]
+    )
+    value = pa.StructArray.from_arrays([pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), item)], ["actions"])
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"key": [key], "value": value}), path)
+    _, [letter] = rows_of(path, "ad-sessions")
+    assert letter["reason"] == "value.actions.action is '\ufffd', not one of View, Click"
+    assert b'"action":"\xff"' in letter["raw"]
 
 
 def test_dictionaries_inside_lists_are_read_across_row_groups(tmp_path: Path) -> None:
