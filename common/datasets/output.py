@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, get_args
+from typing import Literal, final, get_args
 
 import pyarrow as pa
 
@@ -27,6 +27,7 @@ def contract_encoder(path: Path, stream: str) -> Encoder:
     return open_encoder(path, load(stream))
 
 
+@final
 class StreamsOutput:
     """Writes streams file by file into a new folder. A context manager; on an error nothing stays.
 
