@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from common.engines.entry import LOG_PREFIX
 from common.errors import AdstreamError
@@ -41,7 +42,7 @@ def following(label: str) -> Iterator[Callable[[str], None]]:
                 return
             message = f"{label}: {line.removeprefix(LOG_PREFIX)}"
             if err.is_terminal:
-                status.update(escape(message))
+                status.update(Text(message, no_wrap=True, overflow="ellipsis"))
             else:
                 err.print(message, markup=False, highlight=False)
 

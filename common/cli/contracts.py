@@ -14,9 +14,11 @@ app = App(name="contracts", help="The contracts of the streams.")
 
 @app.command
 def check() -> int:
-    """Check every version of every stream; exit code 2 names what is incompatible.
+    """Check every version of every stream; exit code 2 when one is incompatible.
 
-    adstream contracts check
+    What a stream has to keep is the level in its `stream.yaml`, such as full_transitive.
+
+        adstream contracts check
     """
     problems = 0
     for stream in streams():

@@ -9,10 +9,7 @@ from common.engines.registry import ENGINES, available
 
 
 def engines() -> None:
-    """List the engines, and why one is not available.
-
-    adstream engines
-    """
+    """List the engines, and why one is not available."""
     table = Table("engine", "here", box=None)
     for engine in ENGINES:
         table.add_row(engine, available(engine) or "available")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, data, engines, plan, run
+from common.cli import compare, contracts, engines, plan, run
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -25,9 +25,8 @@ or a service is not there, 70 a defect, 130 interrupted.
 """
 
 app = App(name="adstream", help=HELP, help_format="markdown", version_flags=["--version"])
-for command in (run.run, plan.plan, compare.compare, engines.engines, data.generate):
+for command in (run.run, plan.plan, compare.compare, engines.engines):
     app.command(command)
-app.command(data.imports)
 app.command(contracts.app)
 
 
@@ -42,12 +41,19 @@ def invoke(arguments: Sequence[str]) -> int:
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        show_error(AdstreamError(str(error), "see 'adstream --help'"))
+        show_error(AdstreamError(str(error).strip().rstrip("."), "see 'adstream --help'"))
         return ExitCode.REFUSED
     except AdstreamError as error:
         show_error(error)
         return error.code
+    except OSError as error:  # a full disk, a folder without permission
+        show_error(AdstreamError(f"{error.filename or 'output'}: {error.strerror}"))
+        return ExitCode.REFUSED
     except KeyboardInterrupt:
         show_error(AdstreamError("interrupted"))
         return ExitCode.INTERRUPTED
     return code or ExitCode.OK
+
+
+if __name__ == "__main__":
+    main()

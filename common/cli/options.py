@@ -9,18 +9,22 @@ from typing import Annotated
 from cyclopts import Parameter
 
 Job = Annotated[str, Parameter(help="A folder of `jobs`, such as sessions.")]
-Input = Annotated[Path, Parameter(help="The folder of the input streams: DIR/<stream>/*.jsonl|*.avro|*.parquet.")]
+Input = Annotated[Path, Parameter(help="The folder of the input streams: `STREAM/*.jsonl`, `*.avro` or `*.parquet`.")]
 Output = Annotated[Path, Parameter(help="The folder of the output streams.")]
 Config = Annotated[
     Path | None, Parameter(help="A YAML or TOML file with a section a job; environment and --set overrule it.")
 ]
 Set = Annotated[
-    Sequence[str], Parameter(name="--set", negative="", help="A setting, KEY=VALUE, such as gap=30m. Repeatable.")
+    Sequence[str],
+    Parameter(name="--set", negative="", show_default=False, help="A setting, KEY=VALUE, such as gap=30m. Repeatable."),
 ]
 Option = Annotated[
     Sequence[str],
     Parameter(
-        name="--option", negative="", help="An option of the engine, KEY=VALUE, such as master=local[2]. Repeatable."
+        name="--option",
+        show_default=False,
+        negative="",
+        help="An option of the engine, KEY=VALUE, such as master=local[2]. Repeatable.",
     ),
 ]
 Format = Annotated[str, Parameter(help="How streams are written: jsonl, avro, parquet or delta.")]

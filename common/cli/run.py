@@ -52,12 +52,12 @@ def run(
 ) -> int:
     """Run a job on an engine, and print what came out.
 
+    In stream mode the same command goes on where the last run stopped.
+
         adstream run sessions --engine local --input ads --output out
         adstream run sessions --engine spark --input ads --output out --mode stream --until-caught-up
         adstream run sessions --engine spark --input ads --output out --set gap=15m --set grace=1h --format delta
         adstream run sessions --engine spark --input ads --output out --option master=spark://host:7077 --print-command
-
-    In stream mode the same command goes on where the last run stopped.
     """
     request = Request(
         job=job,

@@ -1,0 +1,214 @@
+"""`adstream compare`: the same job on every engine, and whether the answers are the same."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from cyclopts import Parameter
+from rich.table import Table
+
+from common.cli.console import following, out
+from common.cli.options import Config, Format, Input, Job, Set
+from common.cli.request import Request, job_settings, prepare
+from common.config.jobs import report_of
+from common.contracts.contract import load
+from common.engines.launch import launch
+from common.engines.registry import ENGINES
+from common.errors import AdstreamError, ExitCode
+from common.names import pick
+from common.runtime.spec import JobSpec
+from common.streams.json_text import json_lines
+from common.streams.materialise import digest, table
+
+SHOWN_DIGITS = 16
+SHOWN_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run a job.
+
+    Attributes:
+        engine: The engine.
+        mode: `batch` or `stream`.
+        options: The engine's options.
+    """
+
+    engine: str
+    mode: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What it is called in the table, and its folder: engine, mode, options."""
+        return "-".join((self.engine, self.mode, *self.options.values()))
+
+
+VARIANTS = (
+    Variant("local", "batch"),
+    Variant("local", "stream"),
+    Variant("spark", "batch"),
+    Variant("spark", "stream"),
+    Variant("flink", "batch"),
+    Variant("flink", "stream"),
+    Variant("beam", "batch"),
+    Variant("beam", "stream"),
+    Variant("beam", "batch", {"runner": "Prism"}),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a variant gave.
+
+    Attributes:
+        variant: The variant.
+        counts: What its output holds, as the job's report says.
+        late: How many events were late.
+        materialised: The table that its main output leaves.
+        seconds: How long it took, with its start-up.
+    """
+
+    variant: Variant
+    counts: Mapping[str, int | str]
+    late: int
+    materialised: pa.Table
+    seconds: float
+
+    @property
+    def digest(self) -> str:
+        """The hash of the table."""
+        return digest(self.materialised)
+
+
+def compare(
+    job: Job,
+    /,
+    *,
+    input: Input,  # noqa: A002 the option's name
+    engines: Annotated[str, Parameter(help="Engines to run, with commas in between; all if absent.")] = ",".join(
+        ENGINES
+    ),
+    output: Annotated[Path | None, Parameter(help="Where to keep the outputs; nowhere if absent.")] = None,
+    format: Format = "parquet",  # noqa: A002 the option's name
+    config: Config = None,
+    assignments: Set = (),
+) -> int:
+    """Run a job on every engine there is, and compare the answers; exit code 1 on any difference.
+
+    A bounded run counts every event. A stream run that meets late events gives them to `late-events`
+    instead: raise out_of_orderness or grace until none is late.
+
+        adstream compare sessions --input ads
+        adstream compare sessions --input ads --engines local,spark --set grace=2h --output compared
+    """
+    chosen = [pick("engine", name.strip(), ENGINES) for name in engines.split(",")]
+    settings = job_settings(job, config, assignments).model_dump()
+    answers: list[Answer] = []
+    missing: dict[str, str] = {}
+    with _folder(output) as folder:
+        for variant in (variant for variant in VARIANTS if variant.engine in chosen):
+            request = Request(
+                job=job,
+                engine=variant.engine,
+                input=input,
+                output=folder / variant.name,
+                mode=variant.mode,
+                format=format,
+                settings=settings,
+                drain=variant.mode == "stream",
+                overwrite=True,
+                options=variant.options,
+            )
+            try:
+                answers.append(answer(variant, prepare(request)))
+            except AdstreamError as error:
+                if error.code is not ExitCode.UNAVAILABLE:
+                    raise
+                missing[variant.name] = str(error)
+    show(answers, missing)
+    return verdict(answers)
+
+
+def answer(variant: Variant, spec: JobSpec) -> Answer:
+    """Runs a variant."""
+    output = Path(spec.output)
+    stream = spec.plan().sinks[0]
+    started = time.monotonic()
+    with following(variant.name) as watch:
+        summary = launch(spec, watch)
+    return Answer(
+        variant=variant,
+        counts=report_of(spec.job, output),
+        late=summary.metrics.get("late", 0),
+        materialised=table(output, stream, load(stream)),
+        seconds=time.monotonic() - started,
+    )
+
+
+def show(answers: Sequence[Answer], missing: Mapping[str, str]) -> None:
+    """Prints a line a variant."""
+    counted = [name for name, value in answers[0].counts.items() if isinstance(value, int)] if answers else []
+    lines = Table("engine", "mode", *counted, "late", "hash", "seconds", box=None)
+    for found in answers:
+        variant = found.variant
+        engine = " ".join((variant.engine, *variant.options.values()))
+        counts = [f"{found.counts[name]:,}" for name in counted]
+        lines.add_row(
+            engine, variant.mode, *counts, f"{found.late:,}", found.digest[:SHOWN_DIGITS], f"{found.seconds:.1f}"
+        )
+    out.print(lines)
+    for name, reason in missing.items():
+        out.print(f"{name}: not available ({reason})", markup=False, highlight=False)
+
+
+def verdict(answers: Sequence[Answer]) -> int:
+    """Prints the first difference, if there is one; gives the exit code.
+
+    Raises:
+        AdstreamError: There are not two answers to compare.
+    """
+    if len(answers) < 2:
+        raise AdstreamError(f"{len(answers)} answers can't be compared", "see 'adstream engines'", ExitCode.UNAVAILABLE)
+    first = answers[0]
+    for other in answers[1:]:
+        if other.digest != first.digest:
+            out.print(f"[bold red]DIFFERENT:[/] {first.variant.name} and {other.variant.name}")
+            out.print(first_difference(first, other), markup=False, highlight=False)
+            return ExitCode.DIFFERENT
+    out.print(f"{len(answers)} runs, one answer", highlight=False)
+    return ExitCode.OK
+
+
+def first_difference(one: Answer, other: Answer) -> str:
+    """The first record, in the order of their JSON texts, that only one of two answers has."""
+    ours, theirs = json_lines(one.materialised), json_lines(other.materialised)
+    candidates = [(line, one) for line in _only_in(ours, theirs)] + [(line, other) for line in _only_in(theirs, ours)]
+    line, holder = min(candidates, key=lambda candidate: candidate[0])
+    shown = line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "…"
+    note = f" ({other.late - one.late:+,} late events)" if one.late != other.late else ""
+    return f"only in {holder.variant.name}: {shown}{note}"
+
+
+def _only_in(ours: pa.Array, theirs: pa.Array) -> Iterator[str]:
+    """The first of our lines that is not among theirs, if there is one; lines are sorted."""
+    only = ours.filter(pc.invert(pc.is_in(ours, value_set=theirs)))
+    yield from only.slice(0, 1).to_pylist()
+
+
+@contextmanager
+def _folder(output: Path | None) -> Iterator[Path]:
+    """The folder of the outputs; one that does not outlive the comparison when none was named."""
+    if output is not None:
+        yield output
+        return
+    with tempfile.TemporaryDirectory(prefix="adstream-compare-") as folder:
+        yield Path(folder)
