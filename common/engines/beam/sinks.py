@@ -92,8 +92,8 @@ Told: TypeAlias = tuple[PCollection[BucketEnd], PCollection[Written]]
 class Write(beam.PTransform[PCollection[tuple[PartKey, Packed]], PCollection[Written]]):
     """Writes packed records, keyed by step and shard, to one part a key; gives `Written`.
 
-    A part's name follows from its key, and the sink puts it in place by a rename: a bundle that is
-    tried again replaces what it wrote before.
+    Every attempt at a bundle stages files of its own. Only those of the attempt that the runner commits
+    are reported, and so delivered, under a name that follows from the key.
     """
 
     def __init__(self, sink: Sink) -> None:

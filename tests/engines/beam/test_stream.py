@@ -114,6 +114,16 @@ def test_a_run_that_was_killed_while_delivering_is_taken_again(
     assert submit("beam", streams, drain=True).rows == whole.rows
 
 
+@pytest.mark.parametrize("mode", ["batch", "stream"])
+def test_bundles_that_are_tried_again_change_nothing(submit: Submit, tmp_path: Path, mode: str) -> None:
+    streams = write_steps(tmp_path / "in", random_steps(seed=12, steps=6))
+    settings = {"mode": mode, "drain": mode == "stream"}
+    repeated = submit("beam", streams, options={"direct_runner_bundle_repeat": "1"}, **settings)
+    once = submit("local", streams, **settings)
+    assert repeated.rows == once.rows
+    assert repeated.summary.metrics == once.summary.metrics
+
+
 def test_nothing_new_leaves_everything_as_it_was(submit: Submit, tmp_path: Path) -> None:
     streams = write_steps(tmp_path / "in", random_steps(seed=9, steps=3))
     first, again = submit("beam", streams), submit("beam", streams)
