@@ -46,13 +46,16 @@ build/.java: uv.lock common/setup/java.py | .venv/.synced
 
 build/.jars: common/setup/jars.yaml common/setup/jars.py | .venv/.synced
 	@mkdir -p build
-	.venv/bin/python -m common.setup.jars
+	.venv/bin/python -m common.setup.jars flink-sql-parquet
 	@touch $@
 
 .PHONY: run
-run: setup ## Sessions of the bundled sample of real impressions and clicks (ENGINE=spark)
-	.venv/bin/adstream import open-bandit tests/data/open-bandit/*.csv --output $(SAMPLE)/streams
-	.venv/bin/adstream run sessions --engine $(ENGINE) --input $(SAMPLE)/streams --output $(SAMPLE)/$(ENGINE)
+run: setup $(SAMPLE)/streams ## Sessions of the bundled sample of real views and clicks (ENGINE=spark)
+	.venv/bin/adstream run sessions --engine $(ENGINE) --input $(SAMPLE)/streams --output $(SAMPLE)/$(ENGINE) --overwrite
+
+$(SAMPLE)/streams: $(wildcard tests/data/open-bandit/*.csv) | .venv/.synced
+	rm -rf $@
+	.venv/bin/adstream import open-bandit $^ --output $@
 
 .PHONY: test
 test: setup ## The tests that guard each change, on every engine

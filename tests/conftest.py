@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from common.datasets.open_bandit import import_open_bandit
 
 # A busy machine is no failure, so no deadline; a run for a change gives the same examples each time.
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled sample of real views and clicks, as a folder of streams. Not to be written to."""
+    streams = tmp_path_factory.mktemp("open-bandit") / "streams"
+    import_open_bandit(sorted((Path(__file__).parent / "data" / "open-bandit").glob("*.csv")), streams)
+    return streams

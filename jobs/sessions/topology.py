@@ -1,7 +1,7 @@
 """What flows where: ad views and clicks into sessions.
 
 ad-views  ─┐
-├─ by userId ─ sessions ─┬─ ad-sessions   upserts and tombstones
+           ├─ by userId ─ sessions ─┬─ ad-sessions   upserts and tombstones
 ad-clicks ─┘                        └─ late-events
 """
 

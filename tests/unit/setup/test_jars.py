@@ -19,7 +19,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_coordinate_is_pinned() -> None:
     for coordinates in groups().values():
         for coordinate in coordinates:
-            assert re.fullmatch(r"[\w.-]+:[\w.-]+:\d[\w.-]*", coordinate), coordinate
+            assert re.fullmatch(r"[\w.-]+:[\w.-]+:\d[\w.-]*(:\w+:[\w.]+)?", coordinate), coordinate
 
 
 def test_a_group_is_fetched_once(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
