@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, engines, plan, run
+from common.cli import compare, contracts, data, engines, plan, run
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -27,6 +27,8 @@ or a service is not there, 70 a defect, 130 interrupted.
 app = App(name="adstream", help=HELP, help_format="markdown", version_flags=["--version"])
 for command in (run.run, plan.plan, compare.compare, engines.engines):
     app.command(command)
+app.command(data.generate, help=data.GENERATE_HELP)
+app.command(data.imports)
 app.command(contracts.app)
 
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, TomlConfigSettingsSource, YamlConfigSettingsSource
 
 from common.config.job import JobSettings
@@ -28,6 +28,8 @@ from common.errors import AdstreamError
 from common.names import nearest, pick
 
 PREFIX = "ADSTREAM_"
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,21 @@ def settings(job: str, layers: Layers) -> JobSettings:
         **from_environment(layers.environment, names),
         **from_assignments(layers.assignments, names),
     }
+    return validated(model, values)
+
+
+def validated(model: type[Model], values: Mapping[str, Value]) -> Model:
+    """A model of values whose names are known.
+
+    Raises:
+        AdstreamError: A value is not valid, or some of them don't fit together.
+    """
     try:
         return model(**{name: value.raw for name, value in values.items()})
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise AdstreamError(_reason(first["msg"]), "set them so that they fit together") from None
         value = values[str(first["loc"][0])]
         raise AdstreamError(f"{value.where}={value.raw}", _reason(first["msg"])) from None
 
