@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from common.config.job import Duration
 from common.contracts.avro_arrow import AvroSchema, arrow_field
 from common.errors import AdstreamError
+from common.names import pick
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -145,10 +145,7 @@ def versions(stream: str, root: Traversable = STREAMS) -> tuple[int, ...]:
     Raises:
         AdstreamError: There is no such stream, or it lacks its first version.
     """
-    known = streams(root)
-    if stream not in known:
-        near = get_close_matches(stream, known, n=3, cutoff=0.5) or known
-        raise AdstreamError(f"unknown stream '{stream}'", f"did you mean {' or '.join(near)}?")
+    pick("stream", stream, streams(root))
     folder = root.joinpath(stream)
     values = _numbers(folder, "value")
     if 1 not in values or 1 not in _numbers(folder, "key"):

@@ -149,7 +149,8 @@ class Traffic:
     def _popularity(self) -> Floats:
         """The share of all views that the first n advertisements have: Zipf's law."""
         weight = 1 / np.arange(1, self.settings.advertisements + 1) ** self.settings.zipf
-        return np.cumsum(weight) / weight.sum()
+        share: Floats = np.cumsum(weight) / weight.sum()
+        return share
 
     def _sent(self, random: np.random.Generator, events: int, start: float, end: float) -> Events:
         """Events of visits that start between two shares of the cycle; they arrive at once."""
