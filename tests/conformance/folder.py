@@ -1,0 +1,42 @@
+"""Writes a case's arrivals as the folder of streams that the suite reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.conformance.case import STREAMS, Case, Step
+from tests.conformance.oracle import Event
+
+
+def write(case: Case, root: Path, steps: int) -> Path:
+    """Writes the first steps of a case: a file of each stream for each step, in JSON lines.
+
+    A stream without events in a step has an empty file: the step is one without events.
+
+    Args:
+        case: The case.
+        root: The input folder; made when needed.
+        steps: How many of the case's steps have arrived.
+    """
+    for stream in STREAMS:
+        (root / stream).mkdir(parents=True, exist_ok=True)
+        for number, step in enumerate(case.steps[:steps]):
+            (root / stream / f"{number:04d}.jsonl").write_bytes(b"".join(_lines(step, stream)))
+    return root
+
+
+def line(event: Event) -> bytes:
+    """An event as a record of its stream."""
+    value = {"advertisementId": event.ad, "createdEventTime": event.time}
+    return json.dumps({"key": event.user, "value": value}, ensure_ascii=False).encode()
+
+
+def _lines(step: Step, stream: str) -> Iterator[bytes]:
+    """Raw lines come first: what stops at a bad one misses the good ones, and their offsets are their places."""
+    for raw in step.raw.get(stream, ()):
+        yield raw + b"\n"
+    for event in step.arrivals:
+        if STREAMS[event.action] == stream:
+            yield line(event) + b"\n"

@@ -1,0 +1,128 @@
+"""The verdict: is the outcome what the case says? Every difference stands beside what was right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from common.operators.step import BEGINNING, END
+from tests.conformance.case import Case, Letter, Step
+from tests.conformance.notation import Change, show_change, show_event
+from tests.conformance.outcome import Dead, Late, Outcome
+
+MOST_SHOWN = 40
+"""How many lines a message may have."""
+
+
+class ConformanceError(AssertionError):
+    """An engine's answer is not the suite's."""
+
+
+def check(case: Case, outcome: Outcome) -> None:
+    """Checks each step of a streamed case: its sessions and tombstones, late events, dead letters, watermark.
+
+    Raises:
+        ConformanceError: Something differs; the message shows it, and what agrees beside it.
+    """
+    __tracebackhide__ = True
+    end = [] if case.end is None else [Step((), END, out=case.end)]
+    steps = [*case.steps, *end]
+    faults = [*_run_faults(outcome, len(steps), steps[-1].watermark)]
+    before = BEGINNING
+    for number, step in enumerate(steps):
+        faults += _differences(
+            f"step {number}",
+            outcome.at(number),
+            step.out,
+            [Late(event, before) for event in step.late],
+            _letters(number, step),
+        )
+        before = step.watermark
+    stray = sorted(number for number in outcome.steps if number >= len(steps))
+    faults += [f"step {number}: there is none, but it has output" for number in stray]
+    _raise(case, faults)
+
+
+def check_bounded(case: Case, outcome: Outcome) -> None:
+    """Checks that a run over everything at once gives the table that the streamed case ends with.
+
+    Raises:
+        ConformanceError: Something differs.
+    """
+    __tracebackhide__ = True
+    table = [Change(*key, tuple(actions)) for key, actions in case.table().items()]
+    letters = [letter for number, step in enumerate(case.steps) for letter in _letters(number, step)]
+    faults = [*_run_faults(outcome, 1, END)]
+    faults += _differences("the whole input", outcome.at(0), table, [], letters)
+    _raise(case, faults)
+
+
+def _run_faults(outcome: Outcome, steps: int, watermark: int) -> Iterator[str]:
+    """What the run says of itself."""
+    if outcome.failure is not None:
+        yield f"the run failed: {outcome.failure.error()}"
+    elif outcome.summary is None:
+        yield "the run left no summary"
+    else:
+        if outcome.summary.steps != steps:
+            yield f"{outcome.summary.steps} steps were taken, not {steps}"
+        if outcome.summary.watermark != watermark:
+            yield f"the last watermark is {outcome.summary.watermark}, not {watermark}"
+        if not outcome.summary.balanced:
+            yield f"the balance is wrong: {outcome.summary.accounted} records accounted for, {dict(outcome.summary.metrics)}"
+
+
+def _differences(
+    where: str,
+    actual: tuple[Sequence[Change], Sequence[Late], Sequence[Dead]],
+    changes: Sequence[Change],
+    late: Sequence[Late],
+    letters: Sequence[tuple[str, Letter]],
+) -> Iterator[str]:
+    """The streams of a step that differ, each with all its records."""
+    yield from _difference(f"{where}, ad-sessions", map(show_change, changes), map(show_change, actual[0]))
+    yield from _difference(f"{where}, late-events", map(_show_late, late), map(_show_late, actual[1]))
+    reasons = {_place(file, letter): letter.reason for file, letter in letters}
+    yield from _difference(
+        f"{where}, dead-letters",
+        [f"{place}: {reason}" for place, reason in reasons.items()],
+        [_show_dead(dead, reasons) for dead in actual[2]],
+    )
+
+
+def _difference(where: str, expected: Iterable[str], actual: Iterable[str]) -> Iterator[str]:
+    right, got = Counter(expected), Counter(actual)
+    if right == got:
+        return
+    yield f"{where}:"
+    for text in sorted(right | got):
+        for sign, many in ((" ", right & got), ("-", right - got), ("+", got - right)):
+            yield from [f"  {sign} {text}"] * many[text]
+
+
+def _letters(number: int, step: Step) -> list[tuple[str, Letter]]:
+    """A step's dead letters with the files they are in."""
+    return [(f"{number:04d}.jsonl", letter) for letter in step.dead]
+
+
+def _place(file: str, letter: Letter | Dead) -> str:
+    return f"{letter.stream}/{file}, line {letter.offset}, {letter.raw!r}"
+
+
+def _show_dead(dead: Dead, reasons: dict[str, str]) -> str:
+    """A dead letter, with the reason that is asked for where its own contains it."""
+    place = _place(dead.partition, dead)
+    wanted = reasons.get(place)
+    return f"{place}: {wanted if wanted is not None and wanted in dead.reason else dead.reason}"
+
+
+def _show_late(late: Late) -> str:
+    return f"{show_event(late.event)} at watermark {late.watermark}"
+
+
+def _raise(case: Case, faults: list[str]) -> None:
+    __tracebackhide__ = True  # the message says all there is to know
+    if faults:
+        more = [f"… and {len(faults) - MOST_SHOWN} lines more"] if len(faults) > MOST_SHOWN else []
+        head = f"{case.id}: {case.note}\n(- is missing, + should not be there)"
+        raise ConformanceError("\n".join([head, *faults[:MOST_SHOWN], *more]))

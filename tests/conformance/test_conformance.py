@@ -1,0 +1,32 @@
+"""Every case on every engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.engines.registry import ENGINES
+from tests.conformance.answers import TIMEOUT_SECONDS, Answers, Exercise, exercises_of
+from tests.conformance.loader import load_cases
+from tests.conformance.marks import marks_of
+from tests.conformance.runners import Worker
+
+EXERCISES = exercises_of(load_cases())
+
+
+def _parameter(engine: str, exercise: Exercise) -> object:
+    marks = [] if engine == "local" else [getattr(pytest.mark, engine)]
+    for mark in marks_of(engine, exercise.case, exercise.play.name):
+        marks.append(pytest.mark.xfail(strict=True, reason=f"{mark.status}: {mark.reason}"))
+    return pytest.param(engine, exercise, id=f"{engine}-{exercise.name}", marks=marks)
+
+
+@pytest.mark.timeout(TIMEOUT_SECONDS)  # the first case of an engine waits for all of them
+@pytest.mark.parametrize(
+    ("engine", "exercise"), [_parameter(engine, exercise) for engine in ENGINES for exercise in EXERCISES]
+)
+def test_an_engine_gives_the_answer_of_the_suite(engine: str, exercise: Exercise, answers: Answers) -> None:
+    runner = Worker(engine)
+    reason = runner.unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    exercise.check(answers.of(runner, exercise))
