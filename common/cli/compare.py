@@ -189,19 +189,20 @@ def verdict(answers: Sequence[Answer]) -> int:
 
 
 def first_difference(one: Answer, other: Answer) -> str:
-    """The first record, in the order of their JSON texts, that only one of two answers has."""
+    """What each of two answers has at the first place where they differ, in the order of the records' JSON texts."""
     ours, theirs = json_lines(one.materialised), json_lines(other.materialised)
-    candidates = [(line, one) for line in _only_in(ours, theirs)] + [(line, other) for line in _only_in(theirs, ours)]
-    line, holder = min(candidates, key=lambda candidate: candidate[0])
-    shown = line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "…"
+    both = min(len(ours), len(theirs))
+    place = pc.index(pc.not_equal(ours[:both], theirs[:both]), True).as_py()
+    place = both if place < 0 else place
     note = f" ({other.late - one.late:+,} late events)" if one.late != other.late else ""
-    return f"only in {holder.variant.name}: {shown}{note}"
+    return f"{one.variant.name} has {_shown(ours, place)}\n{other.variant.name} has {_shown(theirs, place)}{note}"
 
 
-def _only_in(ours: pa.Array, theirs: pa.Array) -> Iterator[str]:
-    """The first of our lines that is not among theirs, if there is one; lines are sorted."""
-    only = ours.filter(pc.invert(pc.is_in(ours, value_set=theirs)))
-    yield from only.slice(0, 1).to_pylist()
+def _shown(lines: pa.Array, place: int) -> str:
+    if place == len(lines):
+        return "nothing more"
+    line: str = lines[place].as_py()
+    return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "…"
 
 
 @contextmanager

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import ExitCode
+from tests.unit.cli.conftest import Adstream
+
+SAMPLE = Path(__file__).parents[2] / "data" / "open-bandit"
+
+
+def test_the_sample_is_imported(adstream: Adstream, tmp_path: Path) -> None:
+    said = adstream("import", "open-bandit", *SAMPLE.glob("*.csv"), "--output", tmp_path / "ads", "--format", "parquet")
+    assert said.code == ExitCode.OK
+    assert "10,000" in said.out
+    assert list((tmp_path / "ads" / "ad-views").glob("*.parquet"))
+
+
+def test_taobao_logs_are_imported_and_bad_rows_named(adstream: Adstream, tmp_path: Path) -> None:
+    log = tmp_path / "raw_sample.csv"
+    log.write_text("user,time_stamp,adgroup_id,pid,nonclk,clk\n1,1494137644,1,430548_1007,1,0\n2,1494137645,1,x,1,1\n")
+    said = adstream("import", "taobao-ads", log, "--output", tmp_path / "ads")
+    assert said.code == ExitCode.OK
+    assert said.err.startswith("1 rows left out, raw_sample: 'clk' and 'nonclk' are not 0 and 1; the first:")
+
+
+def test_streams_are_generated_by_their_options(adstream: Adstream, tmp_path: Path) -> None:
+    said = adstream("generate", "--output", tmp_path / "ads", "--events", 100, "--late-by", "3h", "--files", 2)
+    assert said.code == ExitCode.OK
+    assert len(list((tmp_path / "ads" / "ad-views").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("generate", "--evnts", "1"), "unknown option 'evnts': did you mean 'events'?"),
+        (("generate", "--late", "2"), "--late=2: it must be less than or equal to 1"),
+        (("generate", "--late-by", "1s"), "late_by (1000 ms) must be above disorder"),
+        (("generate", "--late-by", "later"), "--late-by=later: 'later' is not a duration"),
+        (("generate", "--format", "delta"), "unknown format 'delta': choose one of avro, jsonl, parquet"),
+        (("import", "open-bandit", "none.csv"), "none.csv"),
+        (("import", "open-bandit"), "none of the files is impressions.csv"),
+        (("import", "taobao"), "taobao-ads"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_code_2(
+    adstream: Adstream, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    said = adstream(*arguments, "--output", tmp_path / "ads")
+    assert said.code == ExitCode.REFUSED
+    assert message in said.error
+    assert not (tmp_path / "ads").exists()

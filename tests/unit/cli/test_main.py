@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from common.errors import ExitCode
+from tests.unit.cli.conftest import Adstream
+
+COMMANDS = ("run", "plan", "compare", "engines", "contracts", "import", "generate")
+
+
+def test_alone_it_teaches_by_example(adstream: Adstream) -> None:
+    said = adstream()
+    assert said.code == ExitCode.OK
+    assert "adstream generate --events 100000 --output" in said.out
+    for command in COMMANDS:
+        assert f"\n│ {command} " in said.out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run",),
+        ("plan",),
+        ("compare",),
+        ("contracts", "check"),
+        ("import", "open-bandit"),
+        ("import", "taobao-ads"),
+        ("generate",),
+    ],
+)
+def test_the_help_of_each_command_shows_a_line_to_copy(adstream: Adstream, command: tuple[str, ...]) -> None:
+    said = adstream(*command, "--help")
+    assert said.code == ExitCode.OK
+    assert any(line.strip().startswith(" ".join(("adstream", *command))) for line in said.out.splitlines())
+
+
+def test_an_unknown_command_is_refused_with_the_nearest(adstream: Adstream) -> None:
+    said = adstream("rum")
+    assert said.code == ExitCode.REFUSED
+    assert 'Did you mean "run"?' in said.error
+
+
+def test_a_run_without_its_options_is_refused(adstream: Adstream) -> None:
+    said = adstream("run", "sessions")
+    assert said.code == ExitCode.REFUSED
+    assert "--engine" in said.error
+
+
+def test_a_folder_without_permission_is_one_line(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", tmp_path / "file" / "out")
+    assert said.code == ExitCode.REFUSED
+    assert "file/out': Not a directory: choose another --output" in said.error
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_engine_too(ads: Path, tmp_path: Path, how: signal.Signals) -> None:
+    line = [sys.executable, "-m", "common.cli.main", "run", "sessions", "--engine", "local", "--mode", "stream"]
+    line += ["--input", str(ads), "--output", str(tmp_path / "out")]
+    run = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    assert run.stderr is not None
+    for said in run.stderr:
+        if "step 1:" in said:  # all that there is was taken: it waits for more
+            break
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    assert len(children) == 1
+    run.send_signal(how)
+    rest = run.stderr.read()
+    assert run.wait(60) == ExitCode.INTERRUPTED
+    assert rest.splitlines()[-1].startswith("adstream: interrupted")
+    assert "Traceback" not in rest
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{children[0]}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{children[0]}").exists()
