@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
@@ -24,7 +25,9 @@ Exit codes: 0 done, 1 the answers differ or records are missing, 2 the request i
 or a service is not there, 70 a defect, 130 interrupted.
 """
 
-app = App(name="adstream", help=HELP, help_format="markdown", suppress_keyboard_interrupt=False)
+app = App(
+    name="adstream", help=HELP, help_format="markdown", version=version("adstream"), suppress_keyboard_interrupt=False
+)
 for command in (run.run, plan.plan, compare.compare, engines.engines):
     app.command(command)
 app.command(data.generate, help=data.GENERATE_HELP)
