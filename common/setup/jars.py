@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -14,16 +15,20 @@ from common.errors import AdstreamError, ExitCode
 from common.setup.cache import cache_folder, provide
 
 COORDINATES = Path(__file__).with_name("jars.yaml")
+PLAIN = 2
+"""The colons in the coordinate of a jar."""
 
 
 def groups() -> dict[str, list[str]]:
-    """The coordinates (`group:artifact:version`) of each group of jars."""
+    """The coordinates of each group: `group:artifact:version`, and `:classifier:type` for an archive."""
     content: dict[str, list[str]] = yaml.safe_load(COORDINATES.read_text())
     return content
 
 
 def jars(group: str) -> tuple[Path, ...]:
     """The jars of a group, and of what they depend on at run time; fetched once into the cache.
+
+    A group that is an archive is unpacked, and its jars are those in it.
 
     Raises:
         KeyError: `jars.yaml` has no such group.
@@ -32,7 +37,7 @@ def jars(group: str) -> tuple[Path, ...]:
     coordinates = groups()[group]
     digest = sha256("\n".join(coordinates).encode()).hexdigest()[:12]
     folder = provide(cache_folder() / "jars" / f"{group}-{digest}", lambda staged: _fetch(coordinates, staged))
-    return tuple(sorted(folder.glob("*.jar")))
+    return tuple(sorted(folder.rglob("*.jar")))
 
 
 def _fetch(coordinates: list[str], folder: Path) -> None:
@@ -43,7 +48,11 @@ def _fetch(coordinates: list[str], folder: Path) -> None:
     """
     repository = folder / "repository"
     try:
-        for jar in list(_resolved(coordinates, repository)):
+        archives = [coordinate for coordinate in coordinates if coordinate.count(":") > PLAIN]
+        for archive in archives:
+            _unpack(archive, repository, folder)
+        plain = [coordinate for coordinate in coordinates if coordinate not in archives]
+        for jar in list(_resolved(plain, repository)) if plain else ():
             jar.rename(folder / jar.name)
     except Exception as error:  # jgo lets through whatever its HTTP client and parser raise
         raise AdstreamError(
@@ -52,6 +61,13 @@ def _fetch(coordinates: list[str], folder: Path) -> None:
             ExitCode.UNAVAILABLE,
         ) from error
     shutil.rmtree(repository)
+
+
+def _unpack(coordinate: str, repository: Path, folder: Path) -> None:
+    """Downloads an archive and unpacks it into the folder."""
+    group, artifact, version, classifier, kind = coordinate.split(":")
+    project = MavenContext(repo_cache=repository, local_repos=[]).project(group, artifact)
+    shutil.unpack_archive(project.at_version(version).artifact(classifier, kind).resolve(), folder)
 
 
 def _resolved(coordinates: list[str], repository: Path) -> Iterator[Path]:
@@ -67,6 +83,6 @@ def _resolved(coordinates: list[str], repository: Path) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    for name in groups():
+    for name in sys.argv[1:] or groups():
         for path in jars(name):
             print(path)

@@ -1,0 +1,45 @@
+"""Kafka Connect, one process, with Debezium for PostgreSQL."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from common.services.process import Launch, kept_port
+from common.setup.jars import jars
+from common.setup.java import java_home
+
+NEEDS: tuple[str, ...] = ("kafka",)
+PATIENCE = 60.0
+
+_PROPERTIES = """\
+bootstrap.servers={bootstrap}
+listeners=http://127.0.0.1:{port}
+key.converter=org.apache.kafka.connect.json.JsonConverter
+value.converter=org.apache.kafka.connect.json.JsonConverter
+offset.storage.file.filename={folder}/offsets
+offset.flush.interval.ms=1000
+plugin.discovery=service_load
+"""
+
+
+def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
+    """Prepares the service's folder.
+
+    Args:
+        folder: The service's folder.
+        endpoints: Where the services it needs are reached, by name.
+    """
+    port = kept_port(folder, "http")
+    url = f"http://127.0.0.1:{port}"
+    config = folder / "connect.properties"
+    config.write_text(_PROPERTIES.format(bootstrap=endpoints["kafka"]["bootstrap"], port=port, folder=folder))
+
+    def ready() -> bool:
+        with urllib.request.urlopen(f"{url}/connectors", timeout=2) as response:
+            return bool(response.status == 200)
+
+    java = [str(java_home() / "bin" / "java"), "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    main = "org.apache.kafka.connect.cli.ConnectStandalone"
+    return Launch([*java, "-cp", ":".join(map(str, jars("connect"))), main, str(config)], {"url": url}, ready)

@@ -1,0 +1,44 @@
+"""SeaweedFS: an object store that speaks S3, from its PyPI package."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from common.errors import AdstreamError, ExitCode
+from common.services.process import Launch, answers, kept_port
+
+NEEDS: tuple[str, ...] = ()
+PATIENCE = 30.0
+
+
+def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
+    """Prepares the service's folder.
+
+    Args:
+        folder: The service's folder.
+        endpoints: Where the services it needs are reached, by name.
+
+    Raises:
+        AdstreamError: SeaweedFS is not installed (`UNAVAILABLE`).
+    """
+    program = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+    if program is None:
+        raise AdstreamError("SeaweedFS is not installed", "uv sync --group services", ExitCode.UNAVAILABLE)
+    ports = {name: kept_port(folder, name) for name in ("master", "volume", "filer", "s3")}
+    (folder / "data").mkdir(exist_ok=True)
+    # Each server has a second port for gRPC, by default 10000 above the first: name them all.
+    options = [f"-{_option(name)}port={port}" for name, port in ports.items()]
+    grpc = [f"-{_option(name)}port.grpc={kept_port(folder, name + '-grpc')}" for name in ports]
+    command = [program, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder / 'data'}", "-s3"]
+    return Launch(
+        command=[*command, "-master.volumeSizeLimitMB=64", *options, *grpc],
+        endpoints={"url": f"http://127.0.0.1:{ports['s3']}"},
+        ready=lambda: answers(ports["filer"]) and answers(ports["s3"]),
+    )
+
+
+def _option(server: str) -> str:
+    return f"{server}."
