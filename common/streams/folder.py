@@ -7,7 +7,7 @@ complete when it appears: write it elsewhere and rename it into place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -103,12 +103,8 @@ class FolderSource:
         Raises:
             AdstreamError: The footer of a Parquet file can't be read.
         """
-        files = ((stream, path) for stream in self.streams for path in self.files(stream))
-        return tuple(
-            Split(stream, str(path), start, stop)
-            for stream, path in files
-            for start, stop in _ranges(path, split_bytes)
-        )
+        files = (Split(stream, str(path)) for stream in self.streams for path in self.files(stream))
+        return cut(files, split_bytes)
 
     def _next(self, stream: str, taken: int, last: str | None) -> tuple[str, tuple[Path, ...]] | None:
         arrivals = [(name, tuple(files)) for name, files in groupby(self.files(stream), key=_arrival)]
@@ -133,6 +129,23 @@ class FolderSource:
                     f"'{path}': unknown kind of file", f"streams are made of *{', *'.join(SUFFIXES)}; move it away"
                 )
         return sorted(files, key=lambda path: (_arrival(path), path.name))
+
+
+def cut(files: Iterable[Split], split_bytes: int) -> tuple[Split, ...]:
+    """Whole files as smaller splits, which tasks can read side by side.
+
+    Args:
+        files: Splits of one file each.
+        split_bytes: About how much of a file one split holds; files are cut where the format allows.
+
+    Raises:
+        AdstreamError: The footer of a Parquet file can't be read.
+    """
+    return tuple(
+        Split(file.stream, file.path, start, stop)
+        for file in files
+        for start, stop in _ranges(Path(file.path), split_bytes)
+    )
 
 
 def _arrival(path: Path) -> str:

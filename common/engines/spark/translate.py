@@ -18,7 +18,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from common.engines.spark.sinks import REPORTS_DDL, Reports
-from common.engines.spark.sources import FORMAT, FRAMES_DDL, ArrivalsSource, ReadSplits
+from common.engines.spark.sources import FORMAT, FRAMES_DDL, ArrivalsSource, ReadSplits, options
 from common.engines.spark.state import OneStep, WholeInput
 from common.errors import AdstreamError
 from common.operators.step import END
@@ -72,10 +71,11 @@ def _batch(spark: SparkSession, run: Run) -> Summary:
 
 def _stream(spark: SparkSession, run: Run) -> Summary:
     started = time.monotonic()
+    manifest = run.resume()
     queries = run.checkpoint.root / QUERIES
     shutil.rmtree(queries, ignore_errors=True)  # what a run that was killed left
     queries.mkdir(parents=True)
-    steps = _Steps(run, run.resume(), Path(tempfile.mkdtemp(dir=queries)))
+    steps = _Steps(run, manifest, Path(tempfile.mkdtemp(dir=queries)))
     try:
         steps.take_arrivals(spark)
         if run.spec.drain:
@@ -105,11 +105,7 @@ class _Steps:
     def take_arrivals(self, spark: SparkSession) -> None:
         """Runs the query: until the arrivals there are now were taken, or for ever."""
         spark.dataSource.register(ArrivalsSource)
-        arrivals = spark.readStream.format(FORMAT).options(
-            spec=json.dumps(asdict(self._run.spec)),
-            step=self.manifest.step,
-            position=json.dumps(asdict(self.manifest.position)),
-        )
+        arrivals = spark.readStream.format(FORMAT).options(**options(self._run, self.manifest))
         query = (
             arrivals.load()
             .writeStream.queryName(self._run.spec.job)
