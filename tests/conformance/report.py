@@ -49,9 +49,10 @@ def lines(results: Iterable[Result]) -> Iterator[str]:
 
 
 def _cell(counts: Counter[str]) -> str:
-    """How many passed; what did not, if anything."""
+    """How many passed, if any; and what did not."""
     others = [f"{many} {status}" for status, many in sorted(counts.items()) if status != "passed"]
-    return ", ".join([str(counts["passed"]), *others]) if counts["passed"] or not others else ", ".join(others)
+    passed = [str(counts["passed"])] if counts["passed"] else []
+    return ", ".join([*passed, *others]) or "-"
 
 
 if __name__ == "__main__":

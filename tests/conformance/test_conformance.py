@@ -14,10 +14,12 @@ EXERCISES = exercises_of(load_cases())
 
 
 def _parameter(engine: str, exercise: Exercise) -> object:
-    marks = [] if engine == "local" else [getattr(pytest.mark, engine)]
-    for mark in marks_of(engine, exercise.case, exercise.play.name):
-        marks.append(pytest.mark.xfail(strict=True, reason=f"{mark.status}: {mark.reason}"))
-    return pytest.param(engine, exercise, id=f"{engine}-{exercise.name}", marks=marks)
+    selectable = [] if engine == "local" else [getattr(pytest.mark, engine)]
+    expected = [
+        pytest.mark.xfail(strict=True, reason=f"{mark.status}: {mark.reason}")
+        for mark in marks_of(engine, exercise.case, exercise.play.name)
+    ]
+    return pytest.param(engine, exercise, id=f"{engine}-{exercise.name}", marks=[*selectable, *expected])
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)  # the first case of an engine waits for all of them
