@@ -41,13 +41,11 @@ setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both P
 
 build/.java: uv.lock common/setup/java.py | .venv/.synced
 	@mkdir -p build
-	.venv/bin/python -m common.setup.java
-	@touch $@
+	.venv/bin/python -m common.setup.java >$@
 
 build/.jars: common/setup/jars.yaml common/setup/jars.py | .venv/.synced
 	@mkdir -p build
-	.venv/bin/python -m common.setup.jars flink-sql-parquet
-	@touch $@
+	.venv/bin/python -m common.setup.jars flink-sql-parquet >$@
 
 .PHONY: run
 run: setup $(SAMPLE)/streams ## Sessions of the bundled sample of real views and clicks (ENGINE=spark)
