@@ -30,6 +30,7 @@ class Progress:
         due: The watermark at which the bucket must be stepped, whatever arrives.
         gauges: The operator's gauges after the last step.
         waiting: How many units wait for the rest of their step, or for an earlier one.
+        here: How many of these are of the next step.
     """
 
     step: int

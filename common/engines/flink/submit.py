@@ -23,7 +23,30 @@ ENVIRONMENT = ROOT / ".venv-flink"
 PYTHON = ENVIRONMENT / "bin" / "python"
 MEMORY = "2g"
 OPTIONS = ("master", "memory")
-JAVA_OPENS = ("java.lang", "java.net", "java.io", "java.nio", "sun.nio.ch", "java.lang.reflect", "java.text", "java.time", "java.util", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks")
+JAVA_OPENS = (
+    *("java.lang", "java.lang.reflect", "java.net", "java.io", "java.nio", "java.text", "java.time", "sun.nio.ch"),
+    *("java.util", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks"),
+)
+"""Packages that Flink looks into, as its own start scripts say."""
+_ON_THIS_MACHINE = {
+    # Python in threads of the task manager: no copy through a socket, no bundle that holds results back.
+    "python.execution-mode": "thread",
+    "restart-strategy.type": "none",
+}
+_ON_A_CLUSTER = {
+    # Java loads the library that threads need once a process, and a session cluster runs many jobs in one.
+    "python.execution-mode": "process",
+    "python.fn-execution.bundle.size": "64",
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": "3",
+    "restart-strategy.fixed-delay.delay": "3 s",
+}
+_CHECKPOINTING = {
+    "execution.checkpointing.interval": "10 s",
+    "execution.checkpointing.min-pause": "1 s",
+    "execution.checkpointing.num-retained": "2",
+    "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+}
 
 
 def command(spec_path: Path, spec: JobSpec) -> list[str]:
@@ -35,10 +58,9 @@ def command(spec_path: Path, spec: JobSpec) -> list[str]:
     options = _options(spec)
     if "master" not in options:
         return [str(PYTHON), "-m", "common.engines.flink", str(spec_path)]
-    python = [f"-D{name}={value}" for name, value in properties(spec).items()]
     return [
         *(str(flink_home() / "bin" / "flink"), "run", "-m", options["master"]),
-        *python,
+        *(f"-D{name}={value}" for name, value in properties(spec).items()),
         *("-pyclientexec", str(PYTHON), "-pyexec", str(PYTHON)),
         *("-py", str(HERE / "__main__.py"), str(spec_path)),
     ]
@@ -62,7 +84,7 @@ def environment(spec: JobSpec) -> dict[str, str]:
 def unavailable() -> str | None:
     """Why Flink can't run here, with the remedy; None when it can."""
     if not PYTHON.exists():
-        return f"there is no environment {ENVIRONMENT}: run `make setup-flink`"
+        return f"there is no environment {ENVIRONMENT}: run `make setup`"
     try:
         flink_home()
         java_home()
@@ -79,28 +101,20 @@ def flink_home() -> Path:
     """
     home = next(ENVIRONMENT.glob("lib/python3.*/site-packages/pyflink"), None)
     if home is None:
-        raise AdstreamError(
-            f"apache-flink is not installed in {ENVIRONMENT}", "run `make setup-flink`", ExitCode.UNAVAILABLE
-        )
+        raise AdstreamError(f"apache-flink is not installed in {ENVIRONMENT}", "run `make setup`", ExitCode.UNAVAILABLE)
     return home
 
 
 def properties(spec: JobSpec) -> dict[str, str]:
     """Flink's properties for a run; those among the spec's options come last and win."""
-    suite = {
-        "execution.checkpointing.interval": "10 s",
-        "execution.checkpointing.min-pause": "1 s",
-        "execution.checkpointing.num-retained": "2",
-        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        "restart-strategy.type": "none",
-    }
-    if spec.mode == "batch":
-        suite = {"restart-strategy.type": "none"}
-    if "master" in _options(spec):
-        suite |= {"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "3", "restart-strategy.fixed-delay.delay": "3 s"}
+    suite = _ON_A_CLUSTER if "master" in _options(spec) else _ON_THIS_MACHINE
+    if spec.mode == "stream":
+        suite = suite | _CHECKPOINTING
     return suite | {name: value for name, value in spec.options.items() if "." in name}
 
 
 def _options(spec: JobSpec) -> Mapping[str, str]:
     given = {name: value for name, value in spec.options.items() if "." not in name}
-    return {"memory": MEMORY} | {pick("option of engine 'flink'", name, OPTIONS): value for name, value in given.items()}
+    return {"memory": MEMORY} | {
+        pick("option of engine 'flink'", name, OPTIONS): value for name, value in given.items()
+    }

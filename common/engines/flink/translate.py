@@ -34,7 +34,8 @@ MAX_PARALLELISM = 256
 """Flink's key groups; fixed for the life of its checkpoints."""
 POLL_SECONDS = 0.5
 PACKED = Types.PICKLED_BYTE_ARRAY()
-_TASK_ERROR = re.compile(r"PythonException: <class '(?P<type>[\w.]+)'>: (?P<text>.*)")
+_REFUSED = re.compile(r"common\.errors\.AdstreamError(?:'>)?: (?P<text>.+)")
+_FAILED = re.compile(r"^Caused by: (?P<text>.+)$", re.MULTILINE)
 
 
 def run(spec: JobSpec) -> Summary:
@@ -114,7 +115,9 @@ def translate(environment: StreamExecutionEnvironment, run: Run, manifest: Manif
     """
     plan = run.plan
     numbers = environment.from_source(
-        NumberSequenceSource(0, agenda.size - 1), WatermarkStrategy.no_watermarks(), f"files of {', '.join(plan.sources)}"
+        NumberSequenceSource(0, agenda.size - 1),
+        WatermarkStrategy.no_watermarks(),
+        f"files of {', '.join(plan.sources)}",
     ).uid("agenda")
     arrived = numbers.flat_map(ReadUnits(run, agenda), PACKED).name("read and split by bucket").uid("read")
     stepped = (
@@ -129,20 +132,18 @@ def translate(environment: StreamExecutionEnvironment, run: Run, manifest: Manif
         .name(f"stage {', '.join(plan.sinks)}")
         .uid("write")
     )
-    completed = (
+    (
         written.key_by(lambda _: 0, Types.INT())
         .process(CompleteSteps(run, manifest), Types.LONG())
         .name("complete steps in order")
         .uid("complete")
         .set_parallelism(1)
     )
-    completed.get_execution_environment()
 
 
 def _python() -> dict[str, str]:
-    """How tasks run Python: in the task manager itself, with what this process has."""
+    """What tasks run Python with: what this process has."""
     return {
-        "python.execution-mode": "thread",
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         "python.pythonpath": f"{ROOT}:{sysconfig.get_paths()['purelib']}",
@@ -150,12 +151,10 @@ def _python() -> dict[str, str]:
 
 
 def _reason(error: Py4JJavaError) -> Exception:
-    """Why a job failed, from the innermost failure of a task."""
+    """Why a job failed: what a task refused, or else the innermost cause. Flink hands both on as text."""
     text = str(error)
-    found = _TASK_ERROR.search(text)
-    if found is None:
-        causes = re.findall(r"^Caused by: (.*)$", text, re.MULTILINE)
-        return RuntimeError(causes[-1] if causes else text.splitlines()[0])
-    if found["type"] == f"{AdstreamError.__module__}.{AdstreamError.__qualname__}":
-        return AdstreamError(found["text"])
-    return RuntimeError(f"{found['type']}: {found['text']}")
+    refused = _REFUSED.search(text)
+    if refused is not None:
+        return AdstreamError(refused["text"].strip())
+    causes = _FAILED.findall(text)
+    return RuntimeError(causes[-1] if causes else text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -80,6 +81,13 @@ def run(spec: JobSpec) -> Summary:
 def end_on(engine: str, spec: JobSpec) -> JobSpec:
     """The spec for another engine, with an output and a checkpoint of its own."""
     return replace(spec, engine=engine, output=f"{spec.output}-{engine}", checkpoint=f"{spec.checkpoint}-{engine}")
+
+
+def first_step(spec: JobSpec) -> int:
+    """The first step that the last run of a job has taken, from its log."""
+    found = re.search(r"step (\d+):", Path(spec.output, "_run", "engine.log").read_text())
+    assert found is not None
+    return int(found[1])
 
 
 class Killed:

@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import AdstreamError
 from common.runtime.spec import JobSpec
-from tests.engines.flink.conftest import Killed, answer, end_on, run, write_steps
+from tests.engines.flink.conftest import Killed, answer, end_on, first_step, run, write_steps
 
 pytestmark = pytest.mark.flink
 
@@ -38,19 +38,20 @@ def test_a_checkpoint_of_other_parameters_is_refused(spec: JobSpec, changed: dic
 @pytest.mark.recovery
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 3)])
 def test_a_killed_run_goes_on_at_another_parallelism(spec: JobSpec, before: int, after: int) -> None:
-    write_steps(Path(spec.input), range(300), events=20)
+    write_steps(Path(spec.input), range(150), events=20)
     killed = replace(spec, drain=True, options=OFTEN, settings={**spec.settings, "parallelism": before})
     delivered = Killed(killed).when(steps=40)
     summary = run(replace(killed, settings={**spec.settings, "parallelism": after}))
     reference = end_on("local", replace(killed, options={}))
-    assert 40 <= delivered < 300
+    assert 40 <= delivered < 150
+    assert first_step(killed) > 0, "Flink's checkpoint was not used"
     assert summary.metrics == run(reference).metrics
     assert answer(killed) == answer(reference)
 
 
 @pytest.mark.recovery
 def test_what_a_killed_run_left_another_engine_takes_again(spec: JobSpec) -> None:
-    write_steps(Path(spec.input), range(300), events=20)
+    write_steps(Path(spec.input), range(150), events=20)
     killed = replace(spec, drain=True, options=OFTEN)
     Killed(killed).when(steps=40)
     run(replace(killed, engine="local", options={}))
