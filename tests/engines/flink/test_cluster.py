@@ -9,9 +9,10 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def master(tmp_path: Path, spec: JobSpec) -> Iterator[str]:
         for script in ("jobmanager.sh", "taskmanager.sh")
     ]
     try:
-        _await_slots(f"http://localhost:{rest}/overview", time.monotonic() + 60)
+        _await_slots(rest, time.monotonic() + 60)
         yield f"localhost:{rest}"
     finally:
         for server in servers:
@@ -67,14 +68,12 @@ def master(tmp_path: Path, spec: JobSpec) -> Iterator[str]:
             server.wait()
 
 
-def _await_slots(url: str, deadline: float) -> None:
+def _await_slots(port: int, deadline: float) -> None:
     while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as response:
-                if json.load(response)["slots-available"] == 2:
-                    return
-        except OSError:
-            pass
+        with suppress(OSError), closing(HTTPConnection("localhost", port, timeout=5)) as connection:
+            connection.request("GET", "/overview")
+            if json.load(connection.getresponse())["slots-available"] == 2:
+                return
         time.sleep(0.3)
     pytest.fail("the cluster has not started in time")
 
