@@ -59,7 +59,7 @@ class Front:
             now: The wall clock, in epoch ms: events more than `max_future_skew` ahead are dead.
         """
         inlet = self.plan.inlet(split.stream)
-        dead_bucket = zlib.crc32(split.path.encode()) % self.buckets
+        dead_bucket = zlib.crc32(split.place.encode()) % self.buckets
         for decoded in read(split, self.contracts[split.stream], now + self.max_future_skew):
             events = inlet.apply(decoded.records)
             latest = pc.max(events["eventTime"]).as_py() if events.num_rows else BEGINNING
@@ -71,9 +71,9 @@ class Front:
         for batch in self.batches(split, now):
             latest = max(latest, batch.latest)
             for bucket, rows in batch.events.items():
-                yield Frame(bucket, Kind.EVENTS, split.stream, batch.latest, pack(rows))
+                yield Frame(bucket, Kind.EVENTS, split.partition, batch.latest, pack(rows))
             if batch.dead.num_rows:
-                yield Frame(batch.dead_bucket, Kind.DEAD, split.stream, batch.latest, pack(batch.dead))
+                yield Frame(batch.dead_bucket, Kind.DEAD, split.partition, batch.latest, pack(batch.dead))
         if latest > BEGINNING:
             for bucket in range(self.buckets):
-                yield Frame(bucket, Kind.TIME, split.stream, latest)
+                yield Frame(bucket, Kind.TIME, split.partition, latest)

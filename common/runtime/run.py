@@ -7,22 +7,27 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 
 from common.config.job import JobSettings
-from common.contracts.contract import load
+from common.contracts.contract import Contract, load
+from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
 from common.runtime.checkpoint import BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.front import Front
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
-from common.streams.folder import FolderSource, Position
+from common.streams.folder import Position
 from common.streams.sink import Part, Sink, open_sink
+from common.streams.source import Source, open_source
 from common.topology.plan import Plan
 
 log = logging.getLogger("adstream")
 
+PLANS = "plans"
+"""Where below the checkpoint the steps of a broker are written down."""
 BATCH = "batch"
 """The name of the only step of a run in `batch` mode."""
 
@@ -56,7 +61,7 @@ class Run:
     settings: JobSettings
     plan: Plan
     front: Front
-    source: FolderSource
+    source: Source
     sink: Sink
     checkpoint: Checkpoint
 
@@ -74,8 +79,8 @@ class Run:
             settings=settings,
             plan=plan,
             front=Front(plan, contracts, settings.buckets, settings.max_future_skew),
-            source=FolderSource.open(spec.input, plan.sources),
-            sink=open_sink(spec.output, spec.format, {stream: load(stream) for stream in plan.sinks}),
+            source=open_source(spec.input, plan.sources, Path(spec.checkpoint, PLANS)),
+            sink=_open_sink(spec, {stream: load(stream) for stream in plan.sinks}),
             checkpoint=Checkpoint(spec.checkpoint),
         )
 
@@ -85,7 +90,7 @@ class Run:
         Raises:
             AdstreamError: The checkpoint was made under parameters that the state depends on.
         """
-        clock = Clock.start(self.plan.sources, self.settings.out_of_orderness, self.settings.idle_steps)
+        clock = Clock.start(self.source.partitions, self.settings.out_of_orderness, self.settings.idle_steps)
         start = Manifest.start(self.plan.name, clock, self.settings.buckets, self.plan.operator.fingerprint)
         manifest = self.checkpoint.load() or start
         manifest.check(start.fingerprint, self.checkpoint.root)
@@ -97,10 +102,18 @@ class Run:
         """As `kept`; the outputs are put back to what they were then.
 
         Raises:
-            AdstreamError: The checkpoint was made under parameters that the state depends on.
+            AdstreamError: The checkpoint was made under parameters that the state depends on, or it is older
+            than the sink and the steps between can't be taken again as they were.
         """
         manifest = self.kept()
+        self.source.settled(manifest.position)
         self.sink.recover(step_name(manifest.step))
+        ahead = self.sink.delivered()
+        if ahead >= manifest.step and not self.source.planned(manifest.position):
+            raise AdstreamError(
+                f"the sink has steps up to {ahead} of job '{self.plan.name}', but the checkpoint is at {manifest.step}",
+                f"restore the checkpoint, or begin anew: adstream reset {self.plan.name}",
+            )
         return manifest
 
     def complete(
@@ -177,6 +190,14 @@ class Run:
         )
         summary.save(Path(self.spec.output))
         return summary
+
+
+def _open_sink(spec: JobSpec, contracts: dict[str, Contract]) -> Sink:
+    if not spec.sink:
+        return open_sink(spec.output, spec.format, contracts)
+    # Only a run on a broker needs its client, which not every installation has.
+    sink: Sink = import_module("common.streams.kafka.sink").open_kafka_sink(spec.sink, spec.job, spec.output, contracts)
+    return sink
 
 
 def shown(watermark: int) -> str:

@@ -26,14 +26,15 @@ class JobSpec:
         engine: The engine's name.
         mode: `batch` reads all there is, in any order, and ends with the watermark at infinity;
             `stream` takes one file of each stream a step.
-        input: The folder of the input streams.
-        output: The folder of the output streams.
+        input: The folder of the input streams, or the address of their broker.
+        output: The folder of the output streams, and of what is known about the run.
         checkpoint: The folder of the kept state; used in `stream` mode only.
         format: How output streams are written.
         settings: The validated settings of the job, by name.
         until_caught_up: Stop when all files there are were taken; the state stays for the next run.
         drain: When stopping, end with the watermark at infinity: every session is emitted.
         options: Options of the engine itself, such as `master`.
+        sink: The address of the broker that output streams are written to; empty for the output folder.
     """
 
     job: str
@@ -47,6 +48,7 @@ class JobSpec:
     until_caught_up: bool = False
     drain: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    sink: str = ""
 
     def save(self, path: Path) -> None:
         """Writes the spec as JSON."""

@@ -69,4 +69,3 @@ def _format(java: str, classpath: str, config: Path, folder: Path) -> None:
         config.unlink()
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise AdstreamError(f"service 'kafka': its storage can't be formatted ({last})", "", ExitCode.UNAVAILABLE)
-

@@ -1,8 +1,8 @@
 """A service as a process of this machine: started once, found again by its record, stopped cleanly.
 
-    <home>/<service>/record.json   pid, endpoints, command
-    <home>/<service>/log.txt       what it says
-    <home>/<service>/…             its data and configuration
+<home>/<service>/record.json   pid, endpoints, command
+<home>/<service>/log.txt       what it says
+<home>/<service>/…             its data and configuration
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -171,7 +172,5 @@ def _born(pid: int) -> int:
 
 
 def _reap(pid: int) -> None:
-    try:
+    with suppress(ChildProcessError):  # another process may have started it
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass  # another process started it

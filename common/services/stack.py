@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +33,7 @@ class Stack:
         Raises:
             AdstreamError: There is no such service, it is not installed, or it does not answer.
         """
-        endpoints = {}
+        endpoints: dict[str, Mapping[str, str]] = {}
         for name in _with_needs(tuple(services) or SERVICES):
             folder = self.home / name
             record = load(folder)

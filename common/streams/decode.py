@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 from common.contracts.contract import Contract
@@ -29,6 +30,10 @@ def read(split: Split, contract: Contract, latest_allowed: int) -> Iterator[Deco
     Raises:
         AdstreamError: The file can't be read, or its schema is not the contract's.
     """
+    if split.number >= 0:
+        # Only a run on a broker needs its client, which not every installation has.
+        yield from import_module("common.streams.kafka.reader").read_kafka(split, contract, latest_allowed)
+        return
     path = Path(split.path)
     try:
         if path.stat().st_size:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -48,15 +47,14 @@ def dead_letters(split: Split, letters: Iterable[DeadLetter]) -> pa.Table:
     """Records of the stream `dead-letters`.
 
     Args:
-        split: Where the letters come from; the partition is the file's path below the input folder.
+        split: Where the letters come from.
         letters: What was found there.
     """
     schema = load(DEAD_LETTERS).arrow
-    partition = f"{split.stream}/{Path(split.path).name}"
     rows = [
         {
             "stream": split.stream,
-            "partition": partition,
+            "partition": split.place,
             "offset": letter.offset,
             "records": letter.records,
             "raw": letter.raw,

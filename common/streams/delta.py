@@ -80,6 +80,10 @@ class DeltaSink:
                     "choose another --output folder, or the --format of these files",
                 )
 
+    def delivered(self) -> int:
+        """As `Sink.delivered`: commits can be taken back."""
+        return -1
+
     def clear(self) -> None:
         """As `Sink.clear`."""
         drop_staged(Path(self.root))

@@ -8,7 +8,7 @@ complete when it appears: write it elsewhere and rename it into place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -28,12 +28,24 @@ class Split:
         start: Where it starts: a byte of a JSON lines file, a row group of a Parquet file.
         stop: Where it ends, exclusive; -1 for the end of the file. A line belongs to the split that
             holds its first byte. An Avro file is one split.
+        number: The partition of a stream on a broker; -1 for a file.
     """
 
     stream: str
     path: str
     start: int = 0
     stop: int = -1
+    number: int = -1
+
+    @property
+    def partition(self) -> str:
+        """What has a watermark of its own: the stream, or its partition on a broker."""
+        return self.stream if self.number < 0 else f"{self.stream}/{self.number}"
+
+    @property
+    def place(self) -> str:
+        """Where a dead letter says that it stood: the file below the input folder, or the partition."""
+        return f"{self.stream}/{Path(self.path).name}" if self.number < 0 else self.partition
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,18 @@ class FolderSource:
         for stream in source.streams:
             source.files(stream)
         return source
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """As `Source.partitions`."""
+        return self.streams
+
+    def planned(self, position: Position) -> bool:
+        """As `Source.planned`: the same files make the same step."""
+        return True
+
+    def settled(self, position: Position) -> None:
+        """As `Source.settled`."""
 
     def next_step(self, position: Position) -> Arrivals | None:
         """The next arrival of every stream that has one; None when all were taken.
@@ -135,16 +159,20 @@ def cut(files: Iterable[Split], split_bytes: int) -> tuple[Split, ...]:
     """Whole files as smaller splits, which tasks can read side by side.
 
     Args:
-        files: Splits of one file each.
+        files: Splits of one file each; a range of a broker's offsets stays as it is.
         split_bytes: About how much of a file one split holds; files are cut where the format allows.
 
     Raises:
         AdstreamError: The footer of a Parquet file can't be read.
     """
     return tuple(
-        Split(file.stream, file.path, start, stop)
+        piece
         for file in files
-        for start, stop in _ranges(Path(file.path), split_bytes)
+        for piece in (
+            [replace(file, start=start, stop=stop) for start, stop in _ranges(Path(file.path), split_bytes)]
+            if file.number < 0
+            else [file]
+        )
     )
 
 

@@ -49,6 +49,10 @@ class Sink(Protocol):
         """
         ...
 
+    def delivered(self) -> int:
+        """The number of the last step that stays delivered, whatever the checkpoint says; -1 for none."""
+        ...
+
     def clear(self) -> None:
         """Before a run in `batch` mode: drops all output in the sink's streams."""
         ...
@@ -120,6 +124,10 @@ class FolderSink:
             for path in self._delivered(stream):
                 if step_of(path.name) >= step:
                     path.unlink()
+
+    def delivered(self) -> int:
+        """As `Sink.delivered`: files can be taken back."""
+        return -1
 
     def clear(self) -> None:
         """As `Sink.clear`."""

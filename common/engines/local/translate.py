@@ -110,14 +110,15 @@ def _take(
     events, dead = defaultdict[int, list[pa.Table]](list), defaultdict[int, list[pa.Table]](list)
     latest: dict[str, int] = {}
     now = now_ms()
-    for split in arrivals.splits if arrivals else ():
-        for batch in run.front.batches(split, now):
+    splits = arrivals.splits if arrivals else ()
+    for split, batches in zip(splits, pool.map(lambda split: list(run.front.batches(split, now)), splits), strict=True):
+        for batch in batches:
             for bucket, rows in batch.events.items():
                 events[bucket].append(rows)
             if batch.dead.num_rows:
                 dead[batch.dead_bucket].append(batch.dead)
             if batch.latest > BEGINNING:
-                latest[split.stream] = max(batch.latest, latest.get(split.stream, BEGINNING))
+                latest[split.partition] = max(batch.latest, latest.get(split.partition, BEGINNING))
     clock = manifest.clock.observe(latest) if arrivals else manifest.clock.ended()
     moments = clock.since(manifest.clock)
 

@@ -23,7 +23,8 @@ from pyspark.sql.types import StructType
 from common.runtime.checkpoint import Manifest
 from common.runtime.frames import Frame, Kind
 from common.runtime.run import Run, now_ms
-from common.streams.folder import Arrivals, FolderSource, Position, Split, cut
+from common.streams.folder import Arrivals, Position, Split, cut
+from common.streams.source import Source
 
 FORMAT = "adstream-arrivals"
 FRAMES = pa.schema(
@@ -115,7 +116,7 @@ class ArrivalsSource(DataSource):
 
     def streamReader(self, schema: StructType) -> ArrivalsReader:  # noqa: N802 (Spark's name)
         """The reader, which begins at the options `step` and `position`."""
-        source = FolderSource(**json.loads(self.options["source"]))
+        source: Source = pickle.loads(b64decode(self.options["source"]))  # noqa: S301 (as below)
         beginning = {"step": int(self.options["step"]), "position": json.loads(self.options["position"])}
         return ArrivalsReader(source, self.options["run"], beginning)
 
@@ -127,7 +128,7 @@ def options(run: Run, manifest: Manifest) -> dict[str, str]:
     """
     return {
         "run": b64encode(pickle.dumps(run)).decode(),
-        "source": json.dumps(asdict(run.source)),
+        "source": b64encode(pickle.dumps(run.source)).decode(),
         "step": str(manifest.step),
         "position": json.dumps(asdict(manifest.position)),
     }
@@ -151,7 +152,7 @@ class ArrivalsReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         beginning: The offset to begin with.
     """
 
-    def __init__(self, source: FolderSource, run: str, beginning: dict[str, Any]) -> None:
+    def __init__(self, source: Source, run: str, beginning: dict[str, Any]) -> None:
         self._source = source
         self._run = run
         self._beginning = beginning

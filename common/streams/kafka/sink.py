@@ -1,0 +1,233 @@
+"""Topics as the output of a job: each step is one transaction, which also says that the step is done.
+
+The marker of a job is the last record of the compacted topic `<job>-epochs`: the number of the last step
+that was delivered. It is committed together with the step's records, so a step that is taken again after a
+crash is found delivered, and skipped. The transactional id is the job's: a second copy of a job is fenced.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+
+from common.contracts.contract import Contract
+from common.errors import AdstreamError
+from common.streams.columns import timestamps_to_ms
+from common.streams.encode import open_encoder
+from common.streams.kafka.address import Address
+from common.streams.kafka.errors import told_plainly
+from common.streams.kafka.wire import Part as WirePart
+from common.streams.staging import Part, PartWriter, by_stream, drop_staged
+
+TIMEOUT_SECONDS = 60.0
+ATTEMPTS = 3
+QUEUED_RECORDS = 100_000
+"""How many records wait for the broker at most."""
+
+
+def marker_topic(job: str) -> str:
+    """The internal stream that holds the number of a job's last delivered step."""
+    return f"{job}-epochs"
+
+
+def open_kafka_sink(url: str, job: str, root: str, contracts: Mapping[str, Contract]) -> KafkaSink:
+    """The sink of a job on a broker.
+
+    Args:
+        url: The address of the broker.
+        job: The name of the job.
+        root: The local folder in which parts wait for their step to be delivered.
+        contracts: The contract of every stream that the job writes.
+
+    Raises:
+        AdstreamError: It is not the address of a broker.
+    """
+    return KafkaSink(Address.parse(url), job, root, dict(contracts))
+
+
+def transactional_id(job: str) -> str:
+    """The identity of a job towards the broker; a run that takes it on fences the one before."""
+    return f"adstream-{job}"
+
+
+@dataclass(frozen=True)
+class KafkaSink:
+    """The output streams of a job on a broker. It can be pickled.
+
+    Attributes:
+        address: The broker.
+        job: The job, whose marker is kept.
+        root: The local folder in which parts wait for their step to be delivered.
+        contracts: The contract of every stream.
+    """
+
+    address: Address
+    job: str
+    root: str
+    contracts: Mapping[str, Contract]
+
+    def writer(self, step: str, part: str) -> PartWriter:
+        """As `Sink.writer`."""
+        return PartWriter(Path(self.root), step, part, ".parquet", self.contracts, open_encoder)
+
+    def deliver(self, step: str, parts: Iterable[Part]) -> None:
+        """As `Sink.deliver`; a step that the marker covers is skipped.
+
+        Raises:
+            AdstreamError: The broker does not serve it, or another run of the job has taken over.
+        """
+        staged = by_stream(step, tuple(parts), self.contracts)
+        with told_plainly(self.address, f"job '{self.job}': delivering step {int(step)}"):
+            if int(step) > _session(self).delivered:
+                self._transact(int(step), staged)
+        for paths in staged.values():
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+    def recover(self, step: str) -> None:
+        """As `Sink.recover`; what is on the broker stays, the marker tells which steps those are."""
+        drop_staged(Path(self.root))
+        _sessions.clear()
+
+    def clear(self) -> None:
+        """Refuses: what a broker has is not taken back.
+
+        Raises:
+            AdstreamError: Always.
+        """
+        raise AdstreamError(
+            "a run in batch mode replaces its output, and a broker keeps what it has",
+            "add --mode stream --drain, or write to a folder",
+        )
+
+    def delivered(self) -> int:
+        """The number of the last step that was delivered; -1 before the first."""
+        topic = marker_topic(self.job)
+        config = self.address.client(
+            group_id="adstream",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+        with told_plainly(self.address, f"stream '{topic}': reading the marker"):
+            consumer = Consumer(config)
+            try:
+                partition = TopicPartition(topic, 0, 0)
+                _, end = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_SECONDS)
+                consumer.assign([partition])
+                last = -1
+                while _position(consumer, partition) < end:
+                    for message in consumer.consume(1000, 0.5):
+                        value = message.value()
+                        if message.error() is None and value:
+                            last = int(json.loads(value)["step"])
+                return last
+            finally:
+                consumer.close()
+
+    def _transact(self, step: int, staged: Mapping[str, list[Path]]) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            session = _session(self)
+            if session.delivered >= step:
+                return  # a commit that timed out may have happened: the marker tells
+            try:
+                session.producer.begin_transaction()
+                self._produce(session.producer, step, staged)
+                session.producer.commit_transaction(TIMEOUT_SECONDS)
+            except KafkaException as error:
+                _sessions.clear()
+                fault = error.args[0]
+                if fault.fatal() or attempt == ATTEMPTS:
+                    raise
+                if fault.txn_requires_abort():
+                    session.producer.abort_transaction(TIMEOUT_SECONDS)
+            else:
+                session.delivered = step
+                return
+
+    def _produce(self, producer: Producer, step: int, staged: Mapping[str, list[Path]]) -> None:
+        for stream, paths in staged.items():
+            for path in paths:
+                for key, value in self._records(stream, path):
+                    send(producer, stream, key, value)
+        marker = json.dumps({"step": step}).encode()
+        send(producer, marker_topic(self.job), self.job.encode(), marker)
+        producer.flush(TIMEOUT_SECONDS)
+
+    def _records(self, stream: str, path: Path) -> Iterator[tuple[bytes | None, bytes | None]]:
+        """The keys and values of a part."""
+        contract = self.contracts[stream]
+        key, value = (WirePart(self.address.registry, contract, name) for name in ("key", "value"))
+        file = pq.ParquetFile(path)
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group)
+            keys, values = (plain(rows[name].combine_chunks()).to_pylist() for name in ("key", "value"))
+            yield from zip(key.encode(keys), value.encode(values), strict=True)
+
+
+def send(producer: Producer, topic: str, key: bytes | None, value: bytes | None) -> None:
+    """Hands a record to a producer; waits while too many are on their way.
+
+    Its timestamp is the moment it is sent: retention counts from there. The event time is in the value.
+    """
+    while len(producer) >= QUEUED_RECORDS:
+        producer.poll(0.1)
+    producer.produce(topic, value=value, key=key)
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """The array with timestamps as epoch ms, as the wire format has them."""
+    kind = array.type
+    if pa.types.is_timestamp(kind):
+        return timestamps_to_ms(array)
+    if pa.types.is_struct(kind):
+        children = [plain(array.field(i)) for i in range(kind.num_fields)]
+        names = [field.name for field in kind]
+        return pa.StructArray.from_arrays(children, names=names, mask=array.is_null() if array.null_count else None)
+    if pa.types.is_list(kind):
+        mask = array.is_null() if array.null_count else None
+        return pa.ListArray.from_arrays(array.offsets, plain(array.values), mask=mask)
+    return array
+
+
+def _position(consumer: Consumer, partition: TopicPartition) -> int:
+    offset = consumer.position([partition])[0].offset
+    return int(offset) if offset >= 0 else 0
+
+
+@dataclass
+class _Session:
+    """This process's hold on a job's output: its producer, and the last step that was delivered."""
+
+    producer: Producer
+    delivered: int
+
+
+_sessions: dict[tuple[Address, str], _Session] = {}
+"""By broker and job. A sink is pickled into tasks, so the connection can't be its own."""
+
+
+def _session(sink: KafkaSink) -> _Session:
+    """The open session of a sink's job; a new one fences whoever wrote for the job before."""
+    who = (sink.address, sink.job)
+    if who not in _sessions:
+        config: dict[str, Any] = sink.address.client(
+            transactional_id=transactional_id(sink.job),
+            transaction_timeout_ms=int(TIMEOUT_SECONDS * 1000),
+            partitioner="murmur2_random",  # as Java's clients, so that streams with equal keys are copartitioned
+            linger_ms=5,
+            compression_type="lz4",
+            queue_buffering_max_messages=2 * QUEUED_RECORDS,
+        )
+        producer = Producer(config)
+        # Before the marker is read: it ends the transaction that a run which was killed has left open.
+        producer.init_transactions(TIMEOUT_SECONDS)
+        _sessions[who] = _Session(producer, sink.delivered())
+    return _sessions[who]

@@ -1,0 +1,111 @@
+"""Confluent's wire format: a zero byte, the schema's id in four bytes, then the Avro datum.
+
+Several versions of a schema may stand in one topic: each datum is resolved from its writer's schema to the
+contract, whose defaults fill what the writer did not know.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import fastavro
+
+from common.contracts.contract import Contract
+from common.errors import AdstreamError
+from common.streams.avro_schema import AvroSchema, incompatibility, raw, resolving
+from common.streams.kafka.registry import UnknownSchemaError, id_of, schema_by_id
+
+MAGIC = 0
+_HEADER = struct.Struct(">bI")
+
+
+class UndecodableError(Exception):
+    """Bytes that are not a datum of the contract; its text is the reason."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The keys or the values of a stream.
+
+    Attributes:
+        registry: The URL of the schema registry.
+        contract: The contract of the stream.
+        name: `key` or `value`.
+    """
+
+    registry: str
+    contract: Contract
+    name: str
+
+    @cached_property
+    def _schema(self) -> AvroSchema:
+        return raw(self.contract.key_schema if self.name == "key" else self.contract.value_schema)
+
+    @cached_property
+    def _resolved(self) -> dict[int, tuple[Any, Any]]:
+        return {}
+
+    def decode(self, datum: bytes | None) -> Any:
+        """A datum, with timestamps as epoch ms; None for a tombstone.
+
+        Raises:
+            UndecodableError: It is not in the wire format, its schema is not known or not compatible, or it is cut off.
+            AdstreamError: The registry is not reached.
+        """
+        if datum is None:
+            return None
+        if len(datum) < _HEADER.size or datum[0] != MAGIC:
+            raise UndecodableError(f"{self.name} is not in Confluent's wire format")
+        number = _HEADER.unpack_from(datum)[1]
+        if number not in self._resolved:
+            self._resolved[number] = self._resolve(number)
+        writer, reader = self._resolved[number]
+        content = io.BytesIO(datum)
+        content.seek(_HEADER.size)
+        try:
+            value: Any = fastavro.schemaless_reader(content, writer, reader)
+        except Exception as error:  # fastavro raises whatever the bytes make it stumble over
+            raise UndecodableError(f"{self.name} can't be decoded with schema {number} ({error})") from error
+        if content.tell() != len(datum):
+            raise UndecodableError(f"{self.name} has {len(datum) - content.tell()} bytes behind its end")
+        return value
+
+    def _resolve(self, number: int) -> tuple[Any, Any]:
+        """The parsed schema of a writer, and what it is resolved to; None where that is the same."""
+        try:
+            writer = raw(schema_by_id(self.registry, number))
+        except UnknownSchemaError as error:
+            raise UndecodableError(f"{self.name}: {error}") from error
+        reader = resolving(self._schema, writer)
+        why = incompatibility(reader, writer)
+        if why is not None:
+            raise UndecodableError(f"{self.name}: schema {number} is not compatible with the contract ({why})")
+        same = writer == self._schema
+        return fastavro.parse_schema(writer), None if same else fastavro.parse_schema(reader)
+
+    def encode(self, values: Iterable[Any]) -> Iterator[bytes | None]:
+        """Values as data of the contract's registered schema; None stays None, a tombstone.
+
+        Raises:
+            AdstreamError: The contract is not registered, or a value breaks it.
+        """
+        header = _HEADER.pack(MAGIC, id_of(self.registry, self.contract.stream, self.name))
+        schema = fastavro.parse_schema(self._schema)
+        for value in values:
+            if value is None:
+                yield None
+                continue
+            content = io.BytesIO()
+            content.write(header)
+            try:
+                fastavro.schemaless_writer(content, schema, value)
+            except (TypeError, ValueError) as error:
+                raise AdstreamError(
+                    f"stream '{self.contract.stream}': {self.name} {value!r} breaks the contract ({error})"
+                ) from error
+            yield content.getvalue()

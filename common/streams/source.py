@@ -1,0 +1,126 @@
+"""Streams as input: a folder or a broker, taken step by step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from common.streams.folder import Arrivals, FolderSource, Position, Split
+
+BROKER = "kafka://"
+
+
+class Source(Protocol):
+    """Where a job's records come from. It can be pickled: it holds nothing open."""
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """Everything that has a watermark of its own: streams in a folder, partitions on a broker."""
+        ...
+
+    def next_step(self, position: Position) -> Arrivals | None:
+        """What the step that begins at a position takes; None while nothing has arrived behind it.
+
+        Raises:
+            AdstreamError: What should be there is gone, or what should not be is there.
+        """
+        ...
+
+    def everything(self, split_bytes: int) -> tuple[Split, ...]:
+        """All there is, for a run in `batch` mode.
+
+        Args:
+            split_bytes: About how much a split holds, where that can be known.
+        """
+        ...
+
+    def planned(self, position: Position) -> bool:
+        """Whether a step that begins at a position takes the same records whenever it is asked for."""
+        ...
+
+    def settled(self, position: Position) -> None:
+        """Nothing before a position will be asked for again."""
+        ...
+
+
+def open_source(place: str, streams: tuple[str, ...], log: Path) -> Source:
+    """The source of a job.
+
+    Args:
+        place: A folder, or the address of a broker.
+        streams: What the job reads.
+        log: Where the steps of a broker are written down.
+
+    Raises:
+        AdstreamError: The place or one of the streams is not there.
+    """
+    if place.startswith(BROKER):
+        # Only a run on a broker needs its client, which not every installation has.
+        source = import_module("common.streams.kafka.source").KafkaSource.open(place, streams)
+        return Planned(source, str(log))
+    return FolderSource.open(place, streams)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A source whose steps are written down before they are taken, so that one taken again is the same.
+
+    On a broker, what has arrived behind a position grows all the time. But a step that was delivered and then
+    lost its checkpoint is skipped by the sink when it comes again, so it must hold what it held before.
+
+    Attributes:
+        source: The source.
+        log: The folder of the plans: a file a step, named after the position at which it begins.
+    """
+
+    source: Source
+    log: str
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """As `Source.partitions`."""
+        return self.source.partitions
+
+    def next_step(self, position: Position) -> Arrivals | None:
+        """As `Source.next_step`; what was planned before is planned again."""
+        path = self._path(position)
+        if path.exists():
+            return _arrivals(json.loads(path.read_text()))
+        arrivals = self.source.next_step(position)
+        if arrivals is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged = path.with_suffix(f".{os.getpid()}")
+            staged.write_text(json.dumps(asdict(arrivals)))
+            staged.replace(path)
+        return arrivals
+
+    def everything(self, split_bytes: int) -> tuple[Split, ...]:
+        """As `Source.everything`."""
+        return self.source.everything(split_bytes)
+
+    def planned(self, position: Position) -> bool:
+        """As `Source.planned`."""
+        return self._path(position).exists()
+
+    def settled(self, position: Position) -> None:
+        """As `Source.settled`: plans of steps that ended before the position are dropped."""
+        for path in Path(self.log).glob("*.json"):
+            ended = _arrivals(json.loads(path.read_text())).position.counts
+            if all(taken <= position.counts.get(partition, 0) for partition, taken in ended.items()):
+                path.unlink(missing_ok=True)
+
+    def _path(self, position: Position) -> Path:
+        name = hashlib.sha256(json.dumps(position.counts, sort_keys=True).encode()).hexdigest()[:32]
+        return Path(self.log) / f"{name}.json"
+
+
+def _arrivals(content: Mapping[str, object]) -> Arrivals:
+    splits = cast("list[dict[str, str | int]]", content["splits"])
+    position = cast("dict[str, dict[str, int]]", content["position"])
+    return Arrivals(tuple(Split(**split) for split in splits), Position(**position))  # type: ignore[arg-type]
