@@ -132,8 +132,13 @@ class _Steps:
     def _take(self, frames: DataFrame, batch: int) -> None:
         """Takes one micro-batch, which is one step."""
         try:
+            offset = self._offset(batch)
+            if offset["step"] == self.manifest.step:
+                return  # a query's first micro-batch comes even when nothing has arrived: that is no step
+            assert offset["step"] == self.manifest.step + 1, "a micro-batch is one step"
             reports = _collect(_shuffled(frames, self._tasks), self._step().arrive)
-            self._complete(self._position(batch), self.manifest.clock.observe(reports.latest()), reports)
+            clock = self.manifest.clock.observe(reports.latest())
+            self._complete(Position(**offset["position"]), clock, reports)
         except Exception as error:  # Spark passes on only its text
             self._failure = error
             raise
@@ -144,14 +149,13 @@ class _Steps:
     def _complete(self, position: Position, clock: Clock, reports: Reports) -> None:
         self.manifest = self._run.complete(self.manifest, position, clock, reports.results(), reports.parts())
 
-    def _position(self, batch: int) -> Position:
-        """What was taken once a micro-batch is complete: the offset that Spark wrote ahead of it.
+    def _offset(self, batch: int) -> dict[str, Any]:
+        """The step and position that a micro-batch leads to: the offset that Spark wrote ahead of it.
 
         Spark's offset log has a file a micro-batch: its version, its metadata, then an offset a source.
         """
         offset: dict[str, Any] = json.loads((self._query / "offsets" / str(batch)).read_text().splitlines()[2])
-        assert offset["step"] == self.manifest.step + 1, "a micro-batch is one step"
-        return Position(**offset["position"])
+        return offset
 
 
 def _shuffled(frames: DataFrame, tasks: int) -> DataFrame:
