@@ -1,1 +1,6 @@
-"""The sessions job as a user would write it by hand on each engine: what this suite is measured against."""
+"""The sessions job as a user would write it by hand: what this suite is measured against.
+
+Each module is a process of its own, `python -m tests.bench.natives.<name> ORDER`, where the order is JSON:
+`source` (a folder of Parquet streams), `output`, `times` (how often to run), `result` (where `Runs` goes), and
+what its `job` takes beside that. All write the columns userId, start, end and actions (eventTime, click, advertisementId).
+"""

@@ -1,60 +1,70 @@
-"""Sessions by hand on Flink: the SQL `SESSION` window and `ARRAY_AGG`.
-
-Run in the Flink environment, its arguments as JSON: `python tests/bench/natives/flink.py {"source": …, "output": …}`.
-"""
+"""Sessions by hand on Flink: the SQL `SESSION` window and `ARRAY_AGG`. It runs in the Flink environment."""
 
 from __future__ import annotations
 
-import json
-import sys
-import time
 from pathlib import Path
 
 from pyflink.table import EnvironmentSettings, TableEnvironment
 
+from tests.bench.natives.order import Order
+
 TABLE = """
 CREATE TABLE `{stream}` (
   `key` STRING,
-  `value` ROW<advertisementId BIGINT, createdEventTime BIGINT>,
-  `time` AS TO_TIMESTAMP_LTZ(`value`.createdEventTime, 3),
-  WATERMARK FOR `time` AS `time` - INTERVAL '{delay}' SECOND
-) WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = '{format}')
+  `value` ROW<advertisementId BIGINT, createdEventTime TIMESTAMP_LTZ(3)>,
+  `time` AS `value`.createdEventTime,
+  WATERMARK FOR `time` AS `time` - INTERVAL '{delay}' HOUR
+) WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = 'parquet')
 """
 SINK = """
 CREATE TABLE sessions (
-  userId STRING, `start` TIMESTAMP(3), `end` TIMESTAMP(3), actions ARRAY<ROW<`time` BIGINT, click INT, ad BIGINT>>
-) WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = '{format}')
+  userId STRING, `start` TIMESTAMP_LTZ(3), `end` TIMESTAMP_LTZ(3),
+  actions ARRAY<ROW<eventTime TIMESTAMP_LTZ(3), click INT, advertisementId BIGINT>>
+) WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = 'parquet')
 """
-# ARRAY_AGG has no order that the runtime honours, so that the actions come out as they arrived.
+ACTIONS = """
+CREATE TEMPORARY VIEW actions AS
+SELECT `key` AS userId, `time`, 0 AS click, `value`.advertisementId AS ad FROM `ad-views`
+UNION ALL
+SELECT `key` AS userId, `time`, 1 AS click, `value`.advertisementId AS ad FROM `ad-clicks`
+"""
+# ARRAY_AGG has no order that the runtime honours, so the actions come out as they arrived.
 INSERT = """
 INSERT INTO sessions
-SELECT userId, window_start, window_end, ARRAY_AGG(ROW(ms, click, ad))
-FROM TABLE(SESSION(TABLE actions PARTITION BY userId, DESCRIPTOR(`time`), INTERVAL '{gap}' SECOND))
+SELECT userId, CAST(window_start AS TIMESTAMP_LTZ(3)), CAST(window_end AS TIMESTAMP_LTZ(3)), ARRAY_AGG(ROW(`time`, click, ad))
+FROM TABLE(SESSION(TABLE actions PARTITION BY userId, DESCRIPTOR(`time`), INTERVAL '30' MINUTE))
 GROUP BY userId, window_start, window_end
 """
 
 
-def run(source: Path, output: Path, delay: int, gap: int = 1800, form: str = "parquet", jars: str = "") -> float:
-    """All sessions of a folder of streams; gives the seconds of the job itself."""
+def stream(source: Path, output: Path, delay: int, tasks: int, jars: str) -> tuple[()]:
+    """All sessions of a folder of Parquet streams, to Parquet.
+
+    Args:
+        source: The folder of streams.
+        output: Where the sessions go.
+        delay: The watermark's delay in hours. The files of a folder are read in any order by several readers, so
+            that it must be as long as all they hold, or the job drops what looks late.
+        tasks: How many tasks run side by side.
+        jars: What Parquet needs, as URLs with semicolons in between.
+    """
     table = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
     settings = table.get_config()
-    settings.set("parallelism.default", "2")
-    if jars:
-        settings.set("pipeline.jars", jars)
-    for stream in ("ad-views", "ad-clicks"):
-        table.execute_sql(TABLE.format(stream=stream, delay=delay, path=source / stream, format=form))
-    table.execute_sql(SINK.format(path=output / "sessions", format=form))
-    columns = "`key` AS userId, `time`, `value`.createdEventTime AS ms, {click} AS click, `value`.advertisementId AS ad"
-    table.execute_sql(
-        f"CREATE TEMPORARY VIEW actions AS SELECT {columns.format(click=0)} FROM `ad-views` "
-        f"UNION ALL SELECT {columns.format(click=1)} FROM `ad-clicks`"
-    )
-    started = time.monotonic()
-    table.execute_sql(INSERT.format(gap=gap)).wait()
-    return time.monotonic() - started
+    for name, value in {
+        "parallelism.default": str(tasks),
+        "pipeline.jars": jars,
+        "pipeline.object-reuse": "true",
+        "table.local-time-zone": "UTC",
+    }.items():
+        settings.set(name, value)
+    for name in ("ad-views", "ad-clicks"):
+        table.execute_sql(TABLE.format(stream=name, delay=delay, path=source / name))
+    table.execute_sql(SINK.format(path=output / "sessions"))
+    table.execute_sql(ACTIONS)
+    table.execute_sql(INSERT).wait()
+    return ()
 
 
 if __name__ == "__main__":
-    arguments = json.loads(sys.argv[1])
-    seconds = run(Path(arguments.pop("source")), Path(arguments.pop("output")), **arguments)
-    print(json.dumps({"seconds": seconds}))
+    order = Order.given()
+    order.carry_out(lambda output: stream(order.source, output, **order.options))

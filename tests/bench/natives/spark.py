@@ -6,42 +6,53 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType
 
-RECORD = StructType(
-    [
-        StructField("key", StringType()),
-        StructField(
-            "value",
-            StructType([StructField("advertisementId", LongType()), StructField("createdEventTime", LongType())]),
-        ),
-    ]
-)
-STREAMS = {"ad-views": "View", "ad-clicks": "Click"}
+from tests.bench.natives.order import Order
+
+RECORD = "key string, value struct<advertisementId: long, createdEventTime: timestamp>"
+STREAMS = {"ad-views": 0, "ad-clicks": 1}
+GAP = "30 minutes"
+SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MILLIS",
+    "spark.log.level": "ERROR",
+}
 
 
-def batch(spark: SparkSession, source: Path, output: Path, gap: str = "30 minutes") -> None:
+def session(tasks: int, memory: str) -> SparkSession:
+    """A Spark session on this machine, with as many shuffle partitions as tasks run side by side."""
+    builder = SparkSession.builder.master(f"local[{tasks}]").config("spark.driver.memory", memory)
+    settings = SETTINGS | {"spark.sql.shuffle.partitions": str(tasks)}
+    return builder.config(map=settings).getOrCreate()
+
+
+def batch(spark: SparkSession, source: Path, output: Path) -> tuple[()]:
     """All sessions of a folder of Parquet streams, to Parquet."""
     events = [_actions(spark.read.schema(RECORD).parquet(str(source / s)), a) for s, a in STREAMS.items()]
-    _sessions(events[0].unionByName(events[1]), gap).write.mode("overwrite").parquet(str(output))
+    _sessions(events[0].unionByName(events[1])).write.parquet(str(output / "sessions"))
+    return ()
 
 
-def stream(spark: SparkSession, source: Path, output: Path, delay: str, gap: str = "30 minutes") -> list[float]:
-    """The same, one file of each stream a micro-batch; gives the seconds of each micro-batch with events.
+def stream(spark: SparkSession, source: Path, output: Path, delay: str) -> tuple[float, ...]:
+    """The same, one file of each stream a micro-batch; gives the seconds of each micro-batch but the first.
 
     Args:
         spark: The session.
         source: The folder of streams.
         output: Where the sessions and the query's checkpoint go.
         delay: The watermark's delay: out-of-orderness and grace, since Spark has one word for both.
-        gap: The gap.
     """
     reader = spark.readStream.schema(RECORD).option("maxFilesPerTrigger", 1)
     events = [
-        _actions(reader.parquet(str(source / s)), a).withWatermark("time", delay) for s, a in STREAMS.items()
+        _actions(reader.parquet(str(source / s)), a).withWatermark("eventTime", delay) for s, a in STREAMS.items()
     ]
     query = (
-        _sessions(events[0].unionByName(events[1]), gap)
+        _sessions(events[0].unionByName(events[1]))
         .writeStream.outputMode("append")
         .format("parquet")
         .option("path", str(output / "sessions"))
@@ -50,21 +61,29 @@ def stream(spark: SparkSession, source: Path, output: Path, delay: str, gap: str
         .start()
     )
     query.awaitTermination()
-    progress = [p for p in query.recentProgress if p.numInputRows > 0]
-    return [p.batchDuration / 1000 for p in progress]
+    return tuple(progress.batchDuration / 1000 for progress in query.recentProgress[1:])
 
 
-def _actions(records: DataFrame, action: str) -> DataFrame:
+def _actions(records: DataFrame, click: int) -> DataFrame:
     return records.select(
         F.col("key").alias("userId"),
-        F.timestamp_millis("value.createdEventTime").alias("time"),
-        F.lit(action).alias("action"),
+        F.col("value.createdEventTime").alias("eventTime"),
+        F.lit(click).cast("byte").alias("click"),
         F.col("value.advertisementId").alias("advertisementId"),
     )
 
 
-def _sessions(events: DataFrame, gap: str) -> DataFrame:
-    action = F.struct("time", F.col("action") == "Click", "advertisementId")
-    return events.groupBy(F.session_window("time", gap).alias("window"), "userId").agg(
-        F.sort_array(F.collect_list(action)).alias("actions")
+def _sessions(events: DataFrame) -> DataFrame:
+    actions = F.sort_array(F.collect_list(F.struct("eventTime", "click", "advertisementId")))
+    window = F.session_window("eventTime", GAP).alias("window")
+    grouped = events.groupBy(window, "userId").agg(actions.alias("actions"))
+    return grouped.select("userId", "window.start", "window.end", "actions")
+
+
+if __name__ == "__main__":
+    order = Order.given()
+    delay = order.options.pop("delay", None)
+    spark = session(**order.options)
+    order.carry_out(
+        lambda output: stream(spark, order.source, output, delay) if delay else batch(spark, order.source, output)
     )

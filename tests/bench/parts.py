@@ -1,0 +1,102 @@
+"""What is measured, a part an engine; each part gives the lines of the report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from common.engines import registry
+from common.engines.flink import submit as flink_submit
+from common.runtime.spec import JobSpec
+from common.setup.jars import jars
+from common.setup.java import java_home
+from tests.bench.inputs import made
+from tests.bench.report import GIB, Growth, Line, Peak, Speed, Start
+from tests.bench.sides import CORES, MEMORY, Native, by_hand, ours
+
+EVENTS, FILES = 2_000_000, 5
+FEW_EVENTS = 100_000
+"""What plain Beam gets: it would take minutes for more."""
+SMALL, LARGE, LARGE_FILES = 1_000_000, 10_000_000, 25
+TINY = 1_000
+DELAY = "31 minutes"
+"""The native stream's watermark delay: the suite's default out-of-orderness and grace together."""
+WHOLE_INPUT_HOURS = 96
+
+
+def local() -> Iterator[Line]:
+    """The local engine against DuckDB and Polars, Parquet to Parquet."""
+    given = made(EVENTS, FILES)
+    suite = ours("local", "batch", given)
+    duckdb = Native("duckdb", {"threads": CORES})
+    polars = Native("polars", environment={"POLARS_MAX_THREADS": str(CORES)})
+    yield Speed("local batch, DuckDB", suite, by_hand(duckdb, given), floor=1.0, aim=1.0)
+    yield Speed("local batch, Polars", suite, by_hand(polars, given), floor=0.0, aim=1.0)
+
+
+def spark_batch() -> Iterator[Line]:
+    """The Spark engine in batch mode against `session_window`."""
+    given = made(EVENTS, FILES)
+    yield Speed("Spark batch, session_window", ours("spark", "batch", given), by_hand(_spark(), given), 2.0, 3.0)
+
+
+def spark_stream() -> Iterator[Line]:
+    """The Spark engine in stream mode, grace on, against `session_window`."""
+    given = made(EVENTS, FILES)
+    native = by_hand(_spark(delay=DELAY), given)
+    yield Speed("Spark stream, session_window", ours("spark", "stream", given), native, 1.5, 3.0, steps=True)
+
+
+def flink() -> Iterator[Line]:
+    """The Flink engine in both modes against the SQL SESSION window."""
+    given = made(EVENTS, FILES)
+    options = {
+        "delay": WHOLE_INPUT_HOURS,
+        "tasks": CORES,
+        "jars": ";".join(jar.as_uri() for jar in jars("flink-sql-parquet")),
+    }
+    spec = JobSpec("sessions", "flink", "stream", "", str(given.source.parent / "flink"), "")
+    environment = registry.environment(spec)
+    native = by_hand(Native("flink", options, environment, str(flink_submit.PYTHON)), given)
+    yield Speed("Flink stream, SQL SESSION", ours("flink", "stream", given), native, 1.0, 2.0)
+    yield Speed("Flink batch, SQL SESSION", ours("flink", "batch", given), native, 1.0, 2.0)
+
+
+def beam() -> Iterator[Line]:
+    """The Beam engine on FnApi, bounded, against Sessions windows; theirs on fewer events, as a rate."""
+    native = by_hand(Native("beam"), made(FEW_EVENTS, FILES), times=1)
+    yield Speed("Beam batch, Sessions (100,000)", ours("beam", "batch", made(EVENTS, FILES)), native, 20.0, 50.0)
+
+
+def scale() -> Iterator[Line]:
+    """Ten times the events: memory, and the cost of an event."""
+    for engine, limit in (("local", 2 * GIB), ("spark", 6 * GIB)):
+        small = ours(engine, "batch", made(SMALL, FILES), times=2)
+        large = ours(engine, "batch", made(LARGE, LARGE_FILES), times=2)
+        yield Peak(f"{engine} batch, 10 M events", large, limit)
+        yield Growth(f"{engine} batch, 1 M to 10 M events", small, large, 1.3)
+
+
+def start() -> Iterator[Line]:
+    """Every engine with next to nothing to do."""
+    for engine in registry.ENGINES:
+        yield Start(f"{engine}, 1,000 events, start to end", ours(engine, "batch", made(TINY, 1), times=1))
+
+
+def _spark(**options: str) -> Native:
+    environment = {"JAVA_HOME": str(java_home()), "PYSPARK_PYTHON": sys.executable}
+    return Native("spark", {"tasks": CORES, "memory": MEMORY, **options}, environment)
+
+
+PARTS: Mapping[str, Callable[[], Iterator[Line]]] = MappingProxyType(
+    {
+        "local": local,
+        "spark-batch": spark_batch,
+        "spark-stream": spark_stream,
+        "flink": flink,
+        "beam": beam,
+        "scale": scale,
+        "start": start,
+    }
+)

@@ -1,0 +1,185 @@
+"""The lines of the report, each with what is asked for and whether it was met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.sides import Side
+
+MIB = 2**20
+GIB = 2**30
+
+
+class Line(Protocol):
+    """A line of the report."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the least that is asked for was reached."""
+        ...
+
+    def cells(self) -> tuple[str, ...]:
+        """What it says, a cell for each of `COLUMNS`."""
+        ...
+
+
+COLUMNS = ("what", "ours", "by hand", "result", "asked", "verdict", "peak ours / by hand", "load")
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Events a second against a native job, warm.
+
+    Attributes:
+        what: What was run.
+        ours: This suite's side.
+        native: The other.
+        floor: The least ratio that is asked for.
+        aim: The ratio that is aimed at.
+        steps: Whether micro-batches count and not whole runs.
+    """
+
+    what: str
+    ours: Side
+    native: Side
+    floor: float
+    aim: float
+    steps: bool = False
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Events a second, ours and theirs."""
+        return (self.ours.step_rate, self.native.step_rate) if self.steps else (self.ours.rate, self.native.rate)
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster ours is."""
+        ours, native = self.rates
+        return ours / native
+
+    @property
+    def met(self) -> bool:
+        """Whether ours is fast enough, and the answers are comparable."""
+        return self.ratio >= self.floor and self._same is not False
+
+    @property
+    def _same(self) -> bool | None:
+        """Whether the answers are the same; None when the inputs differ in size."""
+        return self.ours.answer == self.native.answer if self.ours.given == self.native.given else None
+
+    def cells(self) -> tuple[str, ...]:
+        """The line."""
+        ours, native = self.rates
+        if self._same is False:
+            verdict = "OTHER SESSIONS"
+        else:
+            verdict = "aim met" if self.ratio >= self.aim else "floor met" if self.met else "MISSED"
+        costs = (self.ours.measured, self.native.measured)
+        return (
+            self.what,
+            f"{ours:,.0f}/s",
+            f"{native:,.0f}/s",
+            f"{self.ratio:.2f}x",
+            f"{self.floor:g}x, aim {self.aim:g}x",
+            verdict,
+            " / ".join(f"{cost.peak / MIB:,.0f} MiB" for cost in costs),
+            " / ".join(f"{cost.load:.1f}" for cost in costs),
+        )
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Memory of all processes together, at a large input.
+
+    Attributes:
+        what: What was run.
+        ours: This suite's side.
+        limit: What it must stay below, in bytes.
+    """
+
+    what: str
+    ours: Side
+    limit: int
+
+    @property
+    def met(self) -> bool:
+        """Whether it stayed below."""
+        return self.ours.measured.peak < self.limit
+
+    def cells(self) -> tuple[str, ...]:
+        """The line."""
+        peak = f"{self.ours.measured.peak / GIB:.2f} GiB"
+        load = f"{self.ours.measured.load:.1f}"
+        rate = f"{self.ours.rate:,.0f}/s"
+        return (self.what, rate, "", peak, f"< {self.limit / GIB:g} GiB", _verdict(self.met), peak, load)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How the cost of an event grows with the input.
+
+    Attributes:
+        what: What was run.
+        small: The side with the small input.
+        large: The side with the large one.
+        limit: What the growth must stay below.
+    """
+
+    what: str
+    small: Side
+    large: Side
+    limit: float
+
+    @property
+    def growth(self) -> float:
+        """Cost of an event at the large input over that at the small one."""
+        return self.small.rate / self.large.rate
+
+    @property
+    def met(self) -> bool:
+        """Whether it stayed below."""
+        return self.growth < self.limit
+
+    def cells(self) -> tuple[str, ...]:
+        """The line."""
+        rates = f"{self.small.rate:,.0f}/s, {self.large.rate:,.0f}/s"
+        peaks = " / ".join(f"{side.measured.peak / MIB:,.0f} MiB" for side in (self.small, self.large))
+        load = f"{self.large.measured.load:.1f}"
+        return (self.what, rates, "", f"{self.growth:.2f}x", f"< {self.limit:g}x", _verdict(self.met), peaks, load)
+
+
+@dataclass(frozen=True)
+class Start:
+    """How long an engine takes to do next to nothing.
+
+    Attributes:
+        what: What was run.
+        ours: A side with a tiny input.
+    """
+
+    what: str
+    ours: Side
+
+    met: bool = True
+    """Nothing is asked for."""
+
+    def cells(self) -> tuple[str, ...]:
+        """The line."""
+        cost = self.ours.measured
+        return (self.what, "", "", f"{cost.wall:.1f} s", "", "", f"{cost.peak / MIB:,.0f} MiB", f"{cost.load:.1f}")
+
+
+def show(lines: list[Line]) -> None:
+    """Prints the report."""
+    table = Table(*COLUMNS, box=None)
+    for line in lines:
+        table.add_row(*line.cells())
+    Console(width=200).print(table)
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "MISSED"
