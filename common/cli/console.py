@@ -28,7 +28,9 @@ def show_pairs(title: str, rows: Mapping[str, object]) -> None:
     table.add_column(style="cyan")
     table.add_column(justify="right")
     for name, value in rows.items():
-        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+        table.add_row(
+            name, Text(f"{value:,}" if isinstance(value, int) else str(value))
+        )  # no markup in what users wrote
     out.print(table)
 
 

@@ -9,7 +9,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 Job = Annotated[str, Parameter(help="A folder of `jobs`, such as sessions.")]
-Input = Annotated[Path, Parameter(help="The folder of the input streams: `STREAM/*.jsonl`, `*.avro` or `*.parquet`.")]
+Input = Annotated[
+    str,
+    Parameter(
+        help="The folder of the input streams, with `STREAM/*.jsonl`, `*.avro` or `*.parquet`; or a broker, kafka://HOST:PORT."
+    ),
+]
 Output = Annotated[Path, Parameter(help="The folder of the output streams.")]
 Config = Annotated[
     Path | None, Parameter(help="A YAML or TOML file with a section a job; environment and --set overrule it.")

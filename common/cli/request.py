@@ -16,6 +16,7 @@ from common.errors import AdstreamError
 from common.names import pick
 from common.runtime.run import Run
 from common.runtime.spec import Format, JobSpec, Mode
+from common.streams.source import BROKER
 from common.topology.checks import check
 
 CHECKPOINT = "_checkpoint"
@@ -31,7 +32,7 @@ class Request:
 
     job: str
     engine: str
-    input: Path
+    input: str
     output: Path
     checkpoint: Path | None = None
     mode: str = "batch"
@@ -41,6 +42,7 @@ class Request:
     drain: bool = False
     overwrite: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    sink: str = ""
 
 
 def job_settings(job: str, config: Path | None, assignments: Sequence[str]) -> JobSettings:
@@ -62,7 +64,7 @@ def spec_of(request: Request) -> JobSpec:
         job=pick("job", request.job, jobs()),
         engine=pick("engine", request.engine, ENGINES),
         mode=cast("Mode", pick("mode", request.mode, get_args(Mode))),
-        input=str(request.input.absolute()),
+        input=_place(request.input),
         output=str(request.output.absolute()),
         checkpoint=str((request.checkpoint or request.output / CHECKPOINT).absolute()),
         format=cast("Format", pick("format", request.format, get_args(Format))),
@@ -70,7 +72,12 @@ def spec_of(request: Request) -> JobSpec:
         until_caught_up=request.until_caught_up or request.drain,
         drain=request.drain,
         options=request.options,
+        sink=request.sink,
     )
+    if spec.sink and not spec.sink.startswith(BROKER):
+        raise AdstreamError(
+            f"sink '{spec.sink}' is not the address of a broker", f"write {BROKER}HOST:PORT, or leave it out"
+        )
     if spec.mode == "batch" and spec.until_caught_up:
         option = "--drain" if spec.drain else "--until-caught-up"
         raise AdstreamError(f"{option} has no meaning in batch mode", "leave it out, or add --mode stream")
@@ -99,6 +106,11 @@ def prepare(request: Request) -> JobSpec:
     elif spec.mode == "batch" or run.kept().step == 0:
         _check_empty(run)
     return spec
+
+
+def _place(text: str) -> str:
+    """An input's address, or its folder as an absolute path."""
+    return text if text.startswith(BROKER) else str(Path(text).absolute())
 
 
 def _check_empty(run: Run) -> None:

@@ -32,6 +32,12 @@ def run(
         str, Parameter(help="batch: all there is, to the end. stream: one file of each stream a step.")
     ] = "batch",
     format: Format = "jsonl",  # noqa: A002 the option's name
+    sink: Annotated[
+        str,
+        Parameter(
+            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT.", show_default=False
+        ),
+    ] = "",
     checkpoint: Annotated[
         Path | None, Parameter(help="The folder of the kept state; OUTPUT/_checkpoint if absent.")
     ] = None,
@@ -72,13 +78,14 @@ def run(
         drain=drain,
         overwrite=overwrite,
         options=pairs("--option", options),
+        sink=sink,
     )
     spec = prepare(request)
     if print_command:
         print(command_line(spec))
         return ExitCode.OK
     summary = _watched(spec) if not verbose else launch(spec, echo)
-    return show(summary)
+    return show(summary, sink)
 
 
 def command_line(spec: JobSpec) -> str:
@@ -87,12 +94,17 @@ def command_line(spec: JobSpec) -> str:
     return " ".join([*variables, shlex.join(command(save_spec(spec), spec))])
 
 
-def show(summary: Summary) -> int:
-    """Prints what a run gave, and whether every record is accounted for; gives the exit code."""
+def show(summary: Summary, sink: str = "") -> int:
+    """Prints what a run gave, and whether every record is accounted for; gives the exit code.
+
+    Args:
+        summary: The run.
+        sink: The broker that got the output streams; they are not read back from there to be counted.
+    """
     output = Path(summary.output)
-    rows: dict[str, object] = {**report_of(summary.job, output)}
+    rows: dict[str, object] = {} if sink else {**report_of(summary.job, output)}
     rows |= {"late": summary.metrics.get("late", 0), "dead letters": summary.metrics.get("dead_letters", 0)}
-    rows |= {"seconds": f"{summary.seconds:.1f}", "where": output}
+    rows |= {"seconds": f"{summary.seconds:.1f}", "where": sink or output}
     show_pairs(f"{summary.job} on {summary.engine}, {summary.mode}", rows)
     if summary.balanced:
         out.print(f"balance: {balance(summary.metrics, summary.balance)}", highlight=False)

@@ -11,7 +11,7 @@ from common.config.jobs import report_of
 from common.engines.launch import LOCK, LOG
 from common.errors import ExitCode
 from common.runtime.summary import Summary
-from tests.unit.cli.conftest import Adstream
+from tests.unit.cli.conftest import Adstream, record, write
 
 
 def values(table: str) -> dict[str, str]:
@@ -52,6 +52,22 @@ def test_a_stream_run_goes_on_where_it_stopped_and_ends_when_drained(
     assert "5 actions out + 0 actions open" in drained.out
     assert "step 2: watermark end" in drained.err
     assert (out / "_checkpoint" / "manifest.json").exists()
+
+
+def test_what_users_wrote_is_printed_as_it_is(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
+    write(ads / "ad-views" / "2.jsonl", [record("[/red]", 1, 7_200_000), record("[/red]", 1, 8_000_000)])
+    said = adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", tmp_path / "[out]")
+    assert values(said.out)["longest session"].endswith("user [/red]")
+    assert values(said.out)["where"] == str(tmp_path / "[out]")
+
+
+def test_what_went_to_a_broker_is_not_counted_in_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {"records_in": 4, "late": 4}
+    there = Summary("sessions", "local", "stream", str(tmp_path), metrics, ("late",), 1, 0, 1.0)
+    assert show(there, "kafka://broker:9092") == ExitCode.OK
+    shown = values(capsys.readouterr().out)
+    assert "sessions" not in shown
+    assert shown["where"] == "kafka://broker:9092"
 
 
 def test_settings_reach_the_job(adstream: Adstream, ads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +131,7 @@ def test_verbose_shows_all_that_the_engine_prints(adstream: Adstream, ads: Path,
         ({"--option": "master"}, "--option master: not a pair: write --option KEY=VALUE"),
         ({"--drain": None}, "--drain has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--until-caught-up": None}, "--until-caught-up has no meaning in batch mode"),
+        ({"--sink": "out"}, "sink 'out' is not the address of a broker: write kafka://HOST:PORT, or leave it out"),
         ({"--bogus": "1"}, "--bogus"),
         ({"--set": None}, "--set"),
     ],
