@@ -23,8 +23,13 @@ def write(case: Case, root: Path, steps: int) -> Path:
     for stream in STREAMS:
         (root / stream).mkdir(parents=True, exist_ok=True)
         for number, step in enumerate(case.steps[:steps]):
-            (root / stream / f"{number:04d}.jsonl").write_bytes(b"".join(_lines(step, stream)))
+            (root / stream / file_name(number)).write_bytes(b"".join(_lines(step, stream)))
     return root
+
+
+def file_name(step: int) -> str:
+    """The name of a step's files; names sort as steps do."""
+    return f"{step:04d}.jsonl"
 
 
 def line(event: Event) -> bytes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from common.operators.step import BEGINNING, END
 from tests.conformance.case import Case, Letter, Step
+from tests.conformance.folder import file_name
 from tests.conformance.notation import Change, show_change, show_event
 from tests.conformance.outcome import Dead, Late, Outcome
 
@@ -18,8 +20,31 @@ class ConformanceError(AssertionError):
     """An engine's answer is not the suite's."""
 
 
-def check(case: Case, outcome: Outcome) -> None:
+@dataclass(frozen=True)
+class Ending:
+    """How the run of a streamed case ends.
+
+    Attributes:
+        steps: How many steps it takes.
+        watermark: The watermark after the last, in ms.
+    """
+
+    steps: int
+    watermark: int
+
+    @classmethod
+    def of(cls, case: Case) -> Ending:
+        """The ending of a run of the case alone."""
+        return cls(len(case.steps), case.steps[-1].watermark) if case.end is None else cls(len(case.steps) + 1, END)
+
+
+def check(case: Case, outcome: Outcome, ending: Ending) -> None:
     """Checks each step of a streamed case: its sessions and tombstones, late events, dead letters, watermark.
+
+    Args:
+        case: The case.
+        outcome: What came out for it.
+        ending: How its run ends, whether or not it had the run for itself.
 
     Raises:
         ConformanceError: Something differs; the message shows it, and what agrees beside it.
@@ -27,7 +52,7 @@ def check(case: Case, outcome: Outcome) -> None:
     __tracebackhide__ = True
     end = [] if case.end is None else [Step((), END, out=case.end)]
     steps = [*case.steps, *end]
-    faults = [*_run_faults(outcome, len(steps), steps[-1].watermark)]
+    faults = [*_run_faults(outcome, ending)]
     before = BEGINNING
     for number, step in enumerate(steps):
         faults += _differences(
@@ -52,22 +77,22 @@ def check_bounded(case: Case, outcome: Outcome) -> None:
     __tracebackhide__ = True
     table = [Change(*key, tuple(actions)) for key, actions in case.table().items()]
     letters = [letter for number, step in enumerate(case.steps) for letter in _letters(number, step)]
-    faults = [*_run_faults(outcome, 1, END)]
+    faults = [*_run_faults(outcome, Ending(1, END))]
     faults += _differences("the whole input", outcome.at(0), table, [], letters)
     _raise(case, faults)
 
 
-def _run_faults(outcome: Outcome, steps: int, watermark: int) -> Iterator[str]:
+def _run_faults(outcome: Outcome, ending: Ending) -> Iterator[str]:
     """What the run says of itself."""
     if outcome.failure is not None:
         yield f"the run failed: {outcome.failure.error()}"
     elif outcome.summary is None:
         yield "the run left no summary"
     else:
-        if outcome.summary.steps != steps:
-            yield f"{outcome.summary.steps} steps were taken, not {steps}"
-        if outcome.summary.watermark != watermark:
-            yield f"the last watermark is {outcome.summary.watermark}, not {watermark}"
+        if outcome.summary.steps != ending.steps:
+            yield f"{outcome.summary.steps} steps were taken, not {ending.steps}"
+        if outcome.summary.watermark != ending.watermark:
+            yield f"the last watermark is {outcome.summary.watermark}, not {ending.watermark}"
         if not outcome.summary.balanced:
             yield f"the balance is wrong: {outcome.summary.accounted} records accounted for, {dict(outcome.summary.metrics)}"
 
@@ -102,7 +127,7 @@ def _difference(where: str, expected: Iterable[str], actual: Iterable[str]) -> I
 
 def _letters(number: int, step: Step) -> list[tuple[str, Letter]]:
     """A step's dead letters with the files they are in."""
-    return [(f"{number:04d}.jsonl", letter) for letter in step.dead]
+    return [(file_name(number), letter) for letter in step.dead]
 
 
 def _place(file: str, letter: Letter | Dead) -> str:

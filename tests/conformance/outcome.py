@@ -64,7 +64,7 @@ class Outcome:
     @property
     def steps(self) -> set[int]:
         """The steps that wrote something."""
-        return self.changes.keys() | self.late.keys() | self.dead.keys()
+        return {step for written in (self.changes, self.late, self.dead) for step in written if written[step]}
 
 
 def read_outcome(output: Path) -> Outcome:

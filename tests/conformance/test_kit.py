@@ -10,7 +10,7 @@ from common.operators.step import END
 from common.runtime.summary import Summary
 from tests.conformance import marks
 from tests.conformance.case import Case, Letter, Step
-from tests.conformance.kit import ConformanceError, check
+from tests.conformance.kit import ConformanceError, Ending, check
 from tests.conformance.marks import Mark, marks_of
 from tests.conformance.notation import parse_change, parse_event
 from tests.conformance.outcome import Dead, Late, Outcome
@@ -38,7 +38,7 @@ RIGHT = Outcome(
 
 
 def test_the_right_outcome_passes() -> None:
-    check(CASE, RIGHT)
+    check(CASE, RIGHT, Ending.of(CASE))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_right_outcome_passes() -> None:
 )
 def test_a_difference_is_shown(outcome: Outcome, message: str) -> None:
     with pytest.raises(ConformanceError) as error:
-        check(CASE, outcome)
+        check(CASE, outcome, Ending.of(CASE))
     assert message in str(error.value)
     assert str(error.value).startswith("some-case: a case for the tests of the kit")
 
@@ -77,7 +77,7 @@ def test_a_difference_is_shown(outcome: Outcome, message: str) -> None:
 def test_what_a_run_says_of_itself_counts(wrong: dict[str, object], message: str) -> None:
     assert RIGHT.summary is not None
     with pytest.raises(ConformanceError, match=message):
-        check(CASE, replace(RIGHT, summary=replace(RIGHT.summary, **wrong)))
+        check(CASE, replace(RIGHT, summary=replace(RIGHT.summary, **wrong)), Ending.of(CASE))
 
 
 def test_a_mark_covers_what_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
