@@ -70,10 +70,15 @@ class Pack:
         mine = [each for each in dead if _step_of(each) in steps]
         return replace(
             whole,
-            changes={0: [_back(each, place) for each in changes if each.user.startswith(_user("", place))]},
-            late={0: [self._late_back(each, place) for each in late if each.event.user.startswith(_user("", place))]},
+            changes={0: [_back(each, place) for each in changes if self._place_of(each.user) == place]},
+            late={0: [self._late_back(each, place) for each in late if self._place_of(each.event.user) == place]},
             dead={0: [_dead_back(each, steps[0]) for each in mine]},
         )
+
+    def _place_of(self, user: str) -> int:
+        """The case that a user belongs to; the last answers for users of none."""
+        number = user.partition(".")[0]
+        return int(number) if number.isdecimal() and int(number) < len(self.cases) else len(self.cases) - 1
 
     def _steps_of(self, place: int) -> range:
         """The steps of a case, and the one that is its end."""
