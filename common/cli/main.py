@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, data, engines, plan, run
+from common.cli import compare, contracts, data, engines, plan, run, services
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -33,6 +33,7 @@ for command in (run.run, plan.plan, compare.compare, engines.engines):
 app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
 app.command(contracts.app)
+app.command(services.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

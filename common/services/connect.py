@@ -6,9 +6,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from common.services.jvm import java
 from common.services.process import Launch, kept_port
-from common.setup.jars import jars
-from common.setup.java import java_home
 
 NEEDS: tuple[str, ...] = ("kafka",)
 PATIENCE = 60.0
@@ -40,6 +39,5 @@ def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
         with urllib.request.urlopen(f"{url}/connectors", timeout=2) as response:
             return bool(response.status == 200)
 
-    java = [str(java_home() / "bin" / "java"), "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     main = "org.apache.kafka.connect.cli.ConnectStandalone"
-    return Launch([*java, "-cp", ":".join(map(str, jars("connect"))), main, str(config)], {"url": url}, ready)
+    return Launch(java("connect", 512, (), main, str(config)), {"url": url}, ready)

@@ -1,28 +1,28 @@
-"""Apache Kafka, one node in KRaft mode."""
+"""Apache Kafka, one node in KRaft mode, open to everybody on the loopback interface."""
 
 from __future__ import annotations
 
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.errors import AdstreamError, ExitCode
+from common.services.jvm import java
 from common.services.process import Launch, answers, kept_port
-from common.setup.jars import jars
-from common.setup.java import java_home
 
 NEEDS: tuple[str, ...] = ()
 PATIENCE = 60.0
+LISTENER = "PLAINTEXT"
 
-_PROPERTIES = """\
+NODE = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+listeners={listener}://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={listener}://127.0.0.1:{broker}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+inter.broker.listener.name={listener}
 log.dirs={data}
 auto.create.topics.enable=false
 num.partitions=1
@@ -37,6 +37,10 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 """
 
+_OPEN = """\
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+"""
+
 
 def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
     """Prepares the service's folder, formatting its storage the first time.
@@ -45,27 +49,43 @@ def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
         folder: The service's folder.
         endpoints: Where the services it needs are reached, by name.
     """
-    classpath = ":".join(map(str, jars("kafka")))
-    java = str(java_home() / "bin" / "java")
-    broker, controller = kept_port(folder, "broker"), kept_port(folder, "controller")
+    return node(folder, LISTENER, _OPEN, ())
+
+
+def node(folder: Path, listener: str, security: str, format_options: Sequence[str]) -> Launch:
+    """One node that is broker and controller at once; its storage is formatted the first time.
+
+    Args:
+        folder: The service's folder.
+        listener: The name of the listener for clients.
+        security: Who may connect, and do what: lines of `server.properties`.
+        format_options: What `StorageTool format` is told besides, such as the first logins.
+
+    Raises:
+        AdstreamError: The storage can't be formatted (`UNAVAILABLE`).
+    """
+    broker, controller, data = kept_port(folder, "broker"), kept_port(folder, "controller"), folder / "data"
     config = folder / "server.properties"
-    if not config.exists():
-        config.write_text(_PROPERTIES.format(broker=broker, controller=controller, data=folder / "data"))
-        _format(java, classpath, config, folder)
-    heap = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    common = NODE.format(listener=listener, broker=broker, controller=controller, data=data)
+    config.write_text(common + security)
+    config.chmod(0o600)  # it may hold passwords
+    if not (data / "meta.properties").exists():
+        _format(config, folder, format_options)
     return Launch(
-        command=[java, *heap, "-cp", classpath, "kafka.Kafka", str(config)],
+        command=java("kafka", 512, (), "kafka.Kafka", str(config)),
         endpoints={"bootstrap": f"127.0.0.1:{broker}"},
         ready=lambda: answers(broker),
     )
 
 
-def _format(java: str, classpath: str, config: Path, folder: Path) -> None:
+def _format(config: Path, folder: Path, options: Sequence[str]) -> None:
     # A cluster id that begins with a dash is taken for an option.
     cluster = "k" + secrets.token_urlsafe(16)[:21]
-    command = [java, "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
+    arguments = ("format", "-t", cluster, "-c", str(config), *options)
+    command = java("kafka", 256, (), "kafka.tools.StorageTool", *arguments)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        config.unlink()
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise AdstreamError(f"service 'kafka': its storage can't be formatted ({last})", "", ExitCode.UNAVAILABLE)
+        last = "".join((done.stderr or done.stdout).strip().splitlines()[-1:])
+        raise AdstreamError(
+            f"service '{folder.name}': its storage can't be formatted ({last})", f"see {folder}", ExitCode.UNAVAILABLE
+        )

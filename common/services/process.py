@@ -55,6 +55,7 @@ class Launch:
         command: The command line.
         endpoints: Where it will be reached.
         ready: Tells whether it answers; may raise `OSError` while it does not.
+        settle: What is to be done each time once it answers; may raise `OSError`.
         env: Variables over those of this process.
         user: The system user to run as; None for this one.
     """
@@ -62,6 +63,7 @@ class Launch:
     command: list[str]
     endpoints: Mapping[str, str]
     ready: Callable[[], bool]
+    settle: Callable[[], None] = lambda: None
     env: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
 
@@ -130,6 +132,7 @@ def start(service: str, folder: Path, launch: Launch, patience: float) -> Record
             raise _failed(service, folder, f"ended at start with code {process.returncode}")
         try:
             if launch.ready():
+                launch.settle()
                 return record
         except OSError:
             pass

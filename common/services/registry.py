@@ -1,17 +1,19 @@
-"""Apicurio Registry, a schema registry that speaks Confluent's API; its schemas are gone when it stops."""
+"""Apicurio Registry, a schema registry that speaks Confluent's API; its schemas lie in a file."""
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from common.services.jvm import java
 from common.services.process import Launch, kept_port
-from common.setup.jars import jars
-from common.setup.java import java_home
 
 NEEDS: tuple[str, ...] = ()
 PATIENCE = 60.0
+LEVEL = "FULL_TRANSITIVE"
+"""What a subject must keep that has no level of its own; Apicurio's default is that anything goes."""
 
 
 def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
@@ -28,7 +30,19 @@ def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
         with urllib.request.urlopen(f"{url}/subjects", timeout=2) as response:
             return bool(response.status == 200)
 
-    java = [str(java_home() / "bin" / "java"), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    settings = ["-Dquarkus.http.host=127.0.0.1", f"-Dquarkus.http.port={port}"]
-    command = [*java, *settings, "-cp", ":".join(map(str, jars("registry"))), "io.quarkus.runner.GeneratedMain"]
-    return Launch(command, {"url": url}, ready)
+    settings = ("-Dquarkus.http.host=127.0.0.1", f"-Dquarkus.http.port={port}")
+    return Launch(
+        command=java("registry", 256, settings, "io.quarkus.runner.GeneratedMain"),
+        endpoints={"url": url},
+        ready=ready,
+        settle=lambda: _set_level(url),
+        # In the place of its database in memory: an id in a record must mean the same after a restart.
+        env={"REGISTRY_DATASOURCE_URL": f"jdbc:h2:file:{folder / 'schemas'}"},
+    )
+
+
+def _set_level(url: str) -> None:
+    body = json.dumps({"compatibility": LEVEL}).encode()
+    request = urllib.request.Request(f"{url}/config", body, {"Content-Type": "application/json"}, method="PUT")
+    with urllib.request.urlopen(request, timeout=10):
+        pass

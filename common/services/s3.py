@@ -30,15 +30,13 @@ def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
     ports = {name: kept_port(folder, name) for name in ("master", "volume", "filer", "s3")}
     (folder / "data").mkdir(exist_ok=True)
     # Each server has a second port for gRPC, by default 10000 above the first: name them all.
-    options = [f"-{_option(name)}port={port}" for name, port in ports.items()]
-    grpc = [f"-{_option(name)}port.grpc={kept_port(folder, name + '-grpc')}" for name in ports]
+    options = [f"-{name}.port={port}" for name, port in ports.items()]
+    grpc = [f"-{name}.port.grpc={kept_port(folder, name + '-grpc')}" for name in ports]
+    # The catalogues that come with its S3 server have fixed ports, and its master reports to its makers.
+    without = ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
     command = [program, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder / 'data'}", "-s3"]
     return Launch(
-        command=[*command, "-master.volumeSizeLimitMB=64", *options, *grpc],
+        command=[*command, "-master.volumeSizeLimitMB=64", *without, *options, *grpc],
         endpoints={"url": f"http://127.0.0.1:{ports['s3']}"},
         ready=lambda: answers(ports["filer"]) and answers(ports["s3"]),
     )
-
-
-def _option(server: str) -> str:
-    return f"{server}."

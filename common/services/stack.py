@@ -10,8 +10,10 @@ from types import ModuleType
 from common.errors import AdstreamError
 from common.services.process import Record, load, start, stop
 
-SERVICES = ("kafka", "registry", "postgres", "connect", "s3")
+SERVICES = ("kafka", "kafka-secured", "registry", "postgres", "connect", "s3")
 """In an order in which they can be started."""
+USUAL = tuple(name for name in SERVICES if name != "kafka-secured")
+"""What is started when none is named: one broker, the open one."""
 
 
 class Stack:
@@ -28,13 +30,13 @@ class Stack:
         """Starts services, and those they need; gives each as soon as it answers, running before or not.
 
         Args:
-            services: Their names; all for none.
+            services: Their names; `USUAL` for none.
 
         Raises:
             AdstreamError: There is no such service, it is not installed, or it does not answer.
         """
         endpoints: dict[str, Mapping[str, str]] = {}
-        for name in _with_needs(tuple(services) or SERVICES):
+        for name in _with_needs(tuple(services) or USUAL):
             folder = self.home / name
             record = load(folder)
             if record is None or not record.running:
@@ -89,4 +91,4 @@ def _check(services: tuple[str, ...]) -> None:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(f"common.services.{name}")
+    return import_module(f"common.services.{name.replace('-', '_')}")
