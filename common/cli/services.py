@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +80,7 @@ def down(*names: Names, home: Home = None) -> None:
         out.print("nothing ran")
 
 
-def _show(rows: list[tuple[str, Record | None]]) -> None:
+def _show(rows: Iterable[tuple[str, Record | None]]) -> None:
     table = Table("service", "pid", "where", box=None)
     for name, record in rows:
         if record is None:
