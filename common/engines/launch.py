@@ -49,7 +49,7 @@ def launch(spec: JobSpec, watch: Callable[[str], None]) -> Summary:
     require(spec.engine)
     output = Path(spec.output)
     spec_path = save_spec(spec)
-    with _only_writer(output) as lock:
+    with only_writer(output) as lock:
         for leftover in (FAILURE, TRACE, SUMMARY):
             (output / leftover).unlink(missing_ok=True)
         child = subprocess.Popen(
@@ -72,8 +72,13 @@ def launch(spec: JobSpec, watch: Callable[[str], None]) -> Summary:
 
 
 @contextmanager
-def _only_writer(output: Path) -> Iterator[int]:
-    """Holds the lock of an output folder."""
+def only_writer(output: Path) -> Iterator[int]:
+    """Holds the lock of an output folder.
+
+    Raises:
+        AdstreamError: A run holds it.
+    """
+    (output / LOCK).parent.mkdir(parents=True, exist_ok=True)
     with (output / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -32,13 +32,13 @@ def schema_by_id(registry: str, number: int) -> AvroSchema:
         AdstreamError: The registry is not reached (`UNAVAILABLE`).
     """
     try:
-        answer = _ask(f"{registry}/schemas/ids/{number}")
+        answer = ask(f"{registry}/schemas/ids/{number}")
     except urllib.error.HTTPError as error:
         if error.code == 404:
             raise UnknownSchemaError(f"schema {number} is not in the registry") from error
-        raise _unavailable(registry, error) from error
+        raise unavailable(registry, error) from error
     except OSError as error:
-        raise _unavailable(registry, error) from error
+        raise unavailable(registry, error) from error
     return json.loads(answer["schema"])
 
 
@@ -57,24 +57,36 @@ def id_of(registry: str, stream: str, part: str) -> int:
     contract = load(stream)
     schema = contract.key_schema if part == "key" else contract.value_schema
     try:
-        return int(_ask(f"{registry}/subjects/{stream}-{part}", {"schema": json.dumps(schema)})["id"])
+        return int(ask(f"{registry}/subjects/{stream}-{part}", {"schema": json.dumps(schema)})["id"])
     except urllib.error.HTTPError as error:
         raise AdstreamError(
             f"the {part} schema of '{stream}' (version {contract.version}) is not in the registry",
             f"adstream streams create {stream}",
         ) from error
     except OSError as error:
-        raise _unavailable(registry, error) from error
+        raise unavailable(registry, error) from error
 
 
-def _ask(url: str, body: Any = None) -> Any:
+def ask(url: str, body: Any = None, method: str | None = None) -> Any:
+    """What the registry answers (Confluent's Schema Registry API).
+
+    Args:
+        url: What is asked.
+        body: What is sent, as JSON.
+        method: The HTTP method; GET without a body and POST with one if None.
+
+    Raises:
+        OSError: It does not answer, or (`HTTPError`) refuses.
+    """
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 from the address
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 from the address
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
         return json.load(response)
 
 
-def _unavailable(registry: str, error: Exception) -> AdstreamError:
+def unavailable(registry: str, error: Exception) -> AdstreamError:
+    """The failure of a registry that is not reached."""
     return AdstreamError(
         f"the schema registry at {registry} does not answer ({error})",
         "start it (adstream services up registry), or correct the address",

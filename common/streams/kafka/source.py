@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from common.errors import AdstreamError
@@ -44,15 +44,15 @@ class KafkaSource:
             AdstreamError: The broker is not reached (`UNAVAILABLE`), or lacks a stream.
         """
         address = Address.parse(url)
+        admin = _admin(address)
         counts = {}
-        with told_plainly(address, "reading the streams' partitions"):
-            topics = _admin(address).list_topics(timeout=TIMEOUT_SECONDS).topics
         for stream in streams:
-            if stream not in topics:
-                raise AdstreamError(
-                    f"the broker at {address.bootstrap} has no stream '{stream}'", f"adstream streams create {stream}"
-                )
-            counts[stream] = len(topics[stream].partitions)
+            # Asked for by name: in a list of all, what is denied is left out as if it did not exist.
+            with told_plainly(address, f"stream '{stream}': reading its partitions"):
+                topic = admin.list_topics(topic=stream, timeout=TIMEOUT_SECONDS).topics[stream]
+                if topic.error is not None:
+                    raise KafkaException(topic.error)
+            counts[stream] = len(topic.partitions)
         return cls(address, tuple(streams), counts)
 
     @property
@@ -66,7 +66,7 @@ class KafkaSource:
         Raises:
             AdstreamError: Records that were not taken are gone, or a stream has other partitions than it had.
         """
-        starts, ends = self._starts(position), self._ends()
+        starts, ends = self._starts(position), self.ends()
         splits = tuple(
             self._split(partition, starts[partition], min(ends[partition], starts[partition] + STEP_RECORDS))
             for partition in self.partitions
@@ -83,7 +83,7 @@ class KafkaSource:
         Args:
             split_bytes: Not used: the size of records is not known before they are read.
         """
-        firsts, ends = self._offsets(OffsetSpec.earliest()), self._ends()
+        firsts, ends = self.firsts(), self.ends()
         return tuple(
             self._split(partition, start, min(ends[partition], start + STEP_RECORDS))
             for partition in self.partitions
@@ -102,9 +102,9 @@ class KafkaSource:
         return Split(stream, self.address.partition_url(stream, int(number)), start, stop, int(number))
 
     def _starts(self, position: Position) -> dict[str, int]:
-        firsts = self._offsets(OffsetSpec.earliest())
         if not position.counts:
-            return self._beginning(firsts)
+            return self.beginning(self.address.start)
+        firsts = self.firsts()
         if set(position.counts) != set(self.partitions):
             had, has = len(position.counts), len(self.partitions)
             raise AdstreamError(
@@ -121,17 +121,26 @@ class KafkaSource:
                 )
         return dict(position.counts)
 
-    def _beginning(self, firsts: dict[str, int]) -> dict[str, int]:
-        """Where a job without a checkpoint begins."""
-        if self.address.start == "earliest":
-            return firsts
-        ends = self._ends()
-        if self.address.start == "latest":
+    def beginning(self, start: str) -> dict[str, int]:
+        """The offsets at which a job begins.
+
+        Args:
+            start: As `Address.start`: `earliest`, `latest`, or a time in epoch ms, whose first record it is.
+        """
+        if start == "earliest":
+            return self.firsts()
+        ends = self.ends()
+        if start == "latest":
             return ends
-        found = self._offsets(OffsetSpec.for_timestamp(int(self.address.start)))
+        found = self._offsets(OffsetSpec.for_timestamp(int(start)))
         return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
 
-    def _ends(self) -> dict[str, int]:
+    def firsts(self) -> dict[str, int]:
+        """The first offset of every partition that has not expired."""
+        return self._offsets(OffsetSpec.earliest())
+
+    def ends(self) -> dict[str, int]:
+        """The offset behind the last committed record of every partition."""
         return self._offsets(OffsetSpec.latest())
 
     def _offsets(self, spec: OffsetSpec) -> dict[str, int]:
