@@ -26,6 +26,8 @@ from common.runtime.clock import Clock
 from common.streams.folder import Position
 
 MANIFEST = "manifest.json"
+PLANS = "plans"
+"""The folder in which the steps of a broker are written down (`common.streams.source.Planned`)."""
 LAYOUT = 1
 
 
@@ -114,11 +116,22 @@ class Checkpoint:
             ) from error
 
     def read_state(self, state: BucketState, schema: pa.Schema) -> pa.Table:
-        """A bucket's state table."""
+        """A bucket's state table.
+
+        Raises:
+            AdstreamError: The file is not there, or not whole.
+        """
         if not state.path:
             return schema.empty_table()
-        # The read is single-threaded: engines call it from many workers at once.
-        return pq.read_table(self.root / state.path, use_threads=False).cast(schema)
+        path = self.root / state.path
+        try:
+            # The read is single-threaded: engines call it from many workers at once.
+            return pq.read_table(path, use_threads=False).cast(schema)
+        except (OSError, pa.ArrowException) as error:
+            raise AdstreamError(
+                f"checkpoint '{path}': the state can't be read ({error})",
+                "restore the folder, or start with a new --checkpoint folder",
+            ) from error
 
     def write_state(self, step: int, bucket: int, table: pa.Table) -> str:
         """Writes a bucket's state after `step`; gives its path, empty for an empty state."""
@@ -144,7 +157,8 @@ class Checkpoint:
     def clear(self) -> None:
         """Forgets everything: the next run begins with its first step."""
         (self.root / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(self.root / "state", ignore_errors=True)
+        for folder in ("state", PLANS):
+            shutil.rmtree(self.root / folder, ignore_errors=True)
 
     def _sweep(self, manifest: Manifest) -> None:
         named = {self.root / bucket.path for bucket in manifest.buckets if bucket.path}

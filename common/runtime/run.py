@@ -14,7 +14,7 @@ from common.config.job import JobSettings
 from common.contracts.contract import Contract, load
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
-from common.runtime.checkpoint import BucketState, Checkpoint, Manifest
+from common.runtime.checkpoint import PLANS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.front import Front
 from common.runtime.spec import JobSpec
@@ -26,8 +26,6 @@ from common.topology.plan import Plan
 
 log = logging.getLogger("adstream")
 
-PLANS = "plans"
-"""Where below the checkpoint the steps of a broker are written down."""
 BATCH = "batch"
 """The name of the only step of a run in `batch` mode."""
 

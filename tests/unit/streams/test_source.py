@@ -1,0 +1,59 @@
+"""Steps that are written down before they are taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.streams.folder import Arrivals, Position, Split
+from common.streams.source import Planned
+
+
+@dataclass
+class Growing:
+    """A partition with more records each time it is asked."""
+
+    ends: list[int] = field(default_factory=list)
+    partitions: tuple[str, ...] = ("views/0",)
+
+    def next_step(self, position: Position) -> Arrivals | None:
+        start = position.counts.get("views/0", 0)
+        end = self.ends.pop(0)
+        if end <= start:
+            return None
+        return Arrivals((Split("views", "kafka://broker/views/0", start, end, 0),), Position({"views/0": end}))
+
+    def everything(self, split_bytes: int) -> tuple[Split, ...]:
+        return ()
+
+    def planned(self, position: Position) -> bool:
+        return False
+
+    def settled(self, position: Position) -> None: ...
+
+
+def test_a_step_that_is_taken_again_is_the_same(tmp_path: Path) -> None:
+    source = Planned(Growing([5, 9]), str(tmp_path))
+    first = source.next_step(Position())
+    assert first is not None
+    assert first.position.counts == {"views/0": 5}
+    assert source.next_step(Position()) == first
+    following = source.next_step(first.position)
+    assert following is not None
+    assert (following.splits[0].start, following.splits[0].stop) == (5, 9)
+
+
+def test_nothing_new_is_not_written_down(tmp_path: Path) -> None:
+    source = Planned(Growing([0, 3]), str(tmp_path))
+    assert source.next_step(Position()) is None
+    assert source.next_step(Position()) is not None
+
+
+def test_settled_steps_are_forgotten(tmp_path: Path) -> None:
+    source = Planned(Growing([5, 9]), str(tmp_path))
+    first = source.next_step(Position())
+    assert first is not None
+    source.next_step(first.position)
+    source.settled(first.position)
+    assert not source.planned(Position())
+    assert source.planned(first.position)
