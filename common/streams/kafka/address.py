@@ -12,6 +12,8 @@ from common.names import pick
 
 SCHEME = "kafka"
 PASSWORD = "ADSTREAM_KAFKA_PASSWORD"  # noqa: S105 the name of a variable
+GROUP = "adstream"
+"""The group that readers name, as the client library wants one; offsets are the checkpoint's and never committed."""
 Start = Literal["earliest", "latest"]
 _OPTIONS = ("registry", "user", "start", "retry")
 

@@ -13,7 +13,7 @@ from common.errors import AdstreamError, ExitCode
 from common.streams.conform import conform, plain_type
 from common.streams.decoded import DeadLetter, Decoded, dead_letters
 from common.streams.folder import Split
-from common.streams.kafka.address import Address
+from common.streams.kafka.address import GROUP, Address
 from common.streams.kafka.errors import told_plainly
 from common.streams.kafka.wire import Part, UndecodableError
 
@@ -46,7 +46,7 @@ def read_kafka(split: Split, contract: Contract, latest_allowed: int) -> Iterato
 
 def _messages(address: Address, start: TopicPartition, stop: int) -> Iterator[list[Message]]:
     config = address.client(
-        group_id="adstream",  # librdkafka wants one; offsets are the checkpoint's and never committed
+        group_id=GROUP,
         enable_auto_commit=False,
         enable_partition_eof=False,
         auto_offset_reset="error",

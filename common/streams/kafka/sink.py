@@ -21,7 +21,7 @@ from common.contracts.contract import Contract
 from common.errors import AdstreamError
 from common.streams.columns import timestamps_to_ms
 from common.streams.encode import open_encoder
-from common.streams.kafka.address import Address
+from common.streams.kafka.address import GROUP, Address
 from common.streams.kafka.errors import told_plainly
 from common.streams.kafka.wire import Part as WirePart
 from common.streams.staging import Part, PartWriter, by_stream, drop_staged
@@ -111,7 +111,7 @@ class KafkaSink:
         """The number of the last step that was delivered; -1 before the first."""
         topic = marker_topic(self.job)
         config = self.address.client(
-            group_id="adstream",
+            group_id=GROUP,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",

@@ -43,7 +43,11 @@ class KafkaSource:
         Raises:
             AdstreamError: The broker is not reached (`UNAVAILABLE`), or lacks a stream.
         """
-        address = Address.parse(url)
+        return cls.at(Address.parse(url), streams)
+
+    @classmethod
+    def at(cls, address: Address, streams: tuple[str, ...]) -> KafkaSource:
+        """As `open`, with the address already read."""
         admin = _admin(address)
         counts = {}
         for stream in streams:
