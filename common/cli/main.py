@@ -25,6 +25,8 @@ Exit codes: 0 done, 1 the answers differ or records are missing, 2 the request i
 or a service is not there, 70 a defect, 130 interrupted.
 """
 
+CLIENT = "confluent_kafka"
+
 app = App(
     name="adstream", help=HELP, help_format="markdown", version=version("adstream"), suppress_keyboard_interrupt=False
 )
@@ -34,6 +36,11 @@ app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
 app.command(contracts.app)
 app.command(services.app)
+# These need the client of a broker, which not every installation has: they are imported when they are called.
+app.command("common.cli.streams:app", name="streams", help="The streams of a broker, from their contracts.")
+app.command("common.cli.progress:lag", name="lag", help="Show how far a job is behind its input streams.")
+app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
+app.command("common.cli.progress:reset", name="reset", help="Let a job begin anew.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,6 +59,11 @@ def invoke(arguments: Sequence[str]) -> int:
     except AdstreamError as error:
         show_error(error)
         return error.code
+    except ModuleNotFoundError as error:
+        if error.name != CLIENT:
+            raise
+        show_error(AdstreamError(f"{CLIENT} is not installed", "uv sync --extra kafka", ExitCode.UNAVAILABLE))
+        return ExitCode.UNAVAILABLE
     except OSError as error:  # a full disk, a folder without permission
         show_error(AdstreamError(f"{error.filename or 'output'}: {error.strerror}"))
         return ExitCode.REFUSED

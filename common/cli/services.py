@@ -19,6 +19,8 @@ HOME = "ADSTREAM_SERVICES"
 
 def default_home() -> Path:
     """The folder of services unless one is named: for root a system folder, as PostgreSQL runs as another user."""
+    if HOME in os.environ:
+        return Path(os.environ[HOME])
     if os.getuid() == 0:
         return Path("/var/lib/adstream/services")
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
@@ -27,7 +29,7 @@ def default_home() -> Path:
 
 Home = Annotated[
     Path | None,
-    Parameter(name="--home", env_var=HOME, help="The folder of their data, logs and records.", show_default=False),
+    Parameter(name="--home", help=f"The folder of their data, logs and records; or {HOME}.", show_default=False),
 ]
 Names = Annotated[str, Parameter(help=f"Which: {', '.join(SERVICES)}.", show_default=False)]
 

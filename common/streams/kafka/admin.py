@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from common.config.jobs import jobs
+from common.config.jobs import jobs, settings_type, topology_of
 from common.contracts.contract import load, streams
 from common.names import pick
 from common.streams.kafka import subjects, topics
 from common.streams.kafka.address import Address
 from common.streams.kafka.source import KafkaSource
+from common.topology.graph import sinks
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Partition:
 def internal_streams() -> dict[str, topics.Topic]:
     """The internal streams of all jobs, by name. They have no contract: no one else reads them."""
     return {topic.name: topic for job in jobs() for topic in topics.internal_topics(job)}
+
+
+def shared_outputs(job: str) -> frozenset[str]:
+    """The streams that another job writes too."""
+    others = (topology_of(name, settings_type(name)()) for name in jobs() if name != job)
+    return frozenset(stream for topology in others for stream in sinks(topology))
 
 
 def chosen(names: Iterable[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from common.streams.kafka.errors import told_plainly
 from common.streams.kafka.sink import marker_topic
 
 TIMEOUT_SECONDS = 30.0
+POLL_SECONDS = 0.2
 FOR_EVER = "-1"
 
 
@@ -78,23 +80,47 @@ def create(address: Address, topics: Iterable[Topic]) -> list[str]:
     missing = [topic for topic in wanted if topic.name not in there]
     if missing:
         admin = AdminClient(address.client())
-        new = [NewTopic(topic.name, num_partitions=topic.partitions, config=dict(topic.config)) for topic in missing]
+        new = [_new(topic) for topic in missing]
         for name, future in admin.create_topics(new, request_timeout=TIMEOUT_SECONDS).items():
             with told_plainly(address, f"stream '{name}': creating it"):
                 future.result()
     return [topic.name for topic in missing]
 
 
-def delete(address: Address, names: Iterable[str]) -> None:
-    """Deletes topics with all that is in them.
+def recreate(address: Address, topics: Iterable[Topic]) -> None:
+    """Deletes topics with all that is in them, and makes them again, empty.
 
     Raises:
-        AdstreamError: The broker is not reached (`UNAVAILABLE`), or denies it.
+        AdstreamError: The broker is not reached (`UNAVAILABLE`), denies it, or takes too long.
     """
-    admin = AdminClient(address.client())
-    for name, future in admin.delete_topics(list(names), request_timeout=TIMEOUT_SECONDS).items():
-        with told_plainly(address, f"stream '{name}': deleting it"):
-            future.result()
+    admin, wanted = AdminClient(address.client()), list(topics)
+    there = existing(address, (topic.name for topic in wanted))
+    if there:
+        for name, future in admin.delete_topics(list(there), request_timeout=TIMEOUT_SECONDS).items():
+            with told_plainly(address, f"stream '{name}': deleting it"):
+                future.result()
+    for topic in wanted:
+        with told_plainly(address, f"stream '{topic.name}': creating it"):
+            _create_once_gone(admin, topic)
+
+
+def _create_once_gone(admin: AdminClient, topic: Topic) -> None:
+    """Makes a topic that was deleted just now, as soon as the broker is rid of it."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        try:
+            admin.create_topics([_new(topic)], request_timeout=TIMEOUT_SECONDS)[topic.name].result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS or time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_SECONDS)
+        else:
+            return
+
+
+def _new(topic: Topic) -> NewTopic:
+    """The request for a topic; how often it is replicated is the broker's own setting."""
+    return NewTopic(topic.name, num_partitions=topic.partitions, config=dict(topic.config))
 
 
 def differences(wanted: Topic, found: Topic | None) -> Iterator[str]:

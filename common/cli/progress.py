@@ -1,0 +1,213 @@
+"""`adstream lag`, `adstream offsets` and `adstream reset`: a job's place in its streams, seen and moved."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, get_args
+
+from cyclopts import App, Parameter
+from rich.live import Live
+from rich.prompt import Confirm
+from rich.table import Table
+
+from common.cli.console import err, out
+from common.cli.options import Job
+from common.config.jobs import jobs
+from common.engines.launch import SPEC, only_writer
+from common.errors import AdstreamError
+from common.names import pick
+from common.runtime.offsets import Offsets
+from common.runtime.reset import empty, forget
+from common.runtime.spec import JobSpec
+from common.streams.kafka.address import Start
+from common.streams.kafka.admin import shared_outputs
+from common.streams.kafka.lag import Lag, lags
+
+WATCH_SECONDS = 2.0
+
+Output = Annotated[Path, Parameter(help="The --output of the job's runs: there lies what is known of the last one.")]
+CheckpointFolder = Annotated[
+    Path | None, Parameter(help="The folder of the kept state; that of the last run if absent.", show_default=False)
+]
+
+app = App(name="offsets", help="Show where a job goes on in its streams, and move it while it does not run.")
+
+
+def lag(
+    job: Job,
+    /,
+    *,
+    output: Output,
+    checkpoint: CheckpointFolder = None,
+    watch: Annotated[bool, Parameter(negative="", help="Show it again every two seconds, until ^C.")] = False,
+) -> None:
+    """Show how far a job is behind its input streams, by partition; it may be running.
+
+    adstream lag sessions --output out --watch
+    """
+    spec = last_spec(job, output, checkpoint)
+    if not watch:
+        out.print(_lag_table(spec), highlight=False)
+        return
+    with Live(_lag_table(spec), console=out, auto_refresh=False) as live:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            live.update(_lag_table(spec), refresh=True)
+
+
+@app.command
+def show(job: Job, /, *, output: Output, checkpoint: CheckpointFolder = None) -> None:
+    """Show the offsets that a job takes next.
+
+    adstream offsets show sessions --output out
+    """
+    offsets = Offsets.open(last_spec(job, output, checkpoint))
+    _show_moves(offsets.taken, offsets)
+
+
+@app.command(name="reset")
+def to_start(
+    job: Job,
+    /,
+    *,
+    output: Output,
+    checkpoint: CheckpointFolder = None,
+    to: Annotated[str, Parameter(help="earliest, latest, or a time in epoch ms.")] = "earliest",
+) -> None:
+    """Move a job in all its partitions. Its state stays: `adstream reset` lets it begin anew.
+
+    adstream offsets reset sessions --output out --to latest
+    """
+    if not to.isdigit() and to not in get_args(Start):
+        raise AdstreamError(f"--to is '{to}'", "give earliest, latest, or a time in epoch ms")
+    with only_writer(output):
+        offsets = Offsets.open(last_spec(job, output, checkpoint))
+        _move(offsets, offsets.source.beginning(to))
+
+
+@app.command
+def advance(job: Job, /, *, output: Output, checkpoint: CheckpointFolder = None) -> None:
+    """Move a job past records that expired before it took them: their loss is accepted.
+
+    adstream offsets advance sessions --output out
+    """
+    with only_writer(output):
+        offsets = Offsets.open(last_spec(job, output, checkpoint))
+        _move(offsets, offsets.advanced())
+
+
+@app.command(name="set")
+def set_(
+    job: Job,
+    /,
+    *assignments: Annotated[str, Parameter(help="PARTITION=OFFSET, such as ad-views/0=1500.")],
+    output: Output,
+    checkpoint: CheckpointFolder = None,
+) -> None:
+    """Move a job in some of its partitions.
+
+    adstream offsets set sessions ad-views/0=1500 --output out
+    """
+    wanted = _assigned(assignments)
+    with only_writer(output):
+        offsets = Offsets.open(last_spec(job, output, checkpoint))
+        _move(offsets, offsets.with_set(wanted))
+
+
+def reset(
+    job: Job,
+    /,
+    *,
+    output: Output,
+    checkpoint: CheckpointFolder = None,
+    outputs: Annotated[bool, Parameter(negative="", help="Also drop the records of its output streams.")] = False,
+    yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
+) -> None:
+    """Let a job begin anew: drop its checkpoint and its internal streams. It must not be running.
+
+    adstream reset sessions --output out
+    """
+    with only_writer(output):
+        spec = last_spec(job, output, checkpoint)
+        shared = shared_outputs(job) if spec.sink else frozenset()
+        streams = [stream for stream in spec.plan().sinks if stream not in shared] if outputs else []
+        place = spec.sink.partition("?")[0] or spec.output
+        out.print(f"checkpoint {spec.checkpoint}: dropped for good", highlight=False, markup=False)
+        for stream in streams:
+            out.print(f"stream '{stream}' at {place}: all its records are dropped", highlight=False, markup=False)
+        if not yes and not _confirmed():
+            raise AdstreamError("nothing was changed")
+        forget(spec)
+        if streams:
+            empty(spec, streams)
+        out.print(f"job '{job}' begins anew with its next run", highlight=False)
+
+
+def last_spec(job: str, output: Path, checkpoint: Path | None) -> JobSpec:
+    """What a job's last run into an output folder was.
+
+    Raises:
+        AdstreamError: There was none, or it was of another job.
+    """
+    pick("job", job, jobs())
+    path = output / SPEC
+    if not path.exists():
+        raise AdstreamError(f"output '{output}': no run is known there", "give the --output of the job's runs")
+    spec = JobSpec.load(path)
+    if spec.job != job:
+        raise AdstreamError(f"output '{output}' is of the job '{spec.job}', not of '{job}'", "give that of its own")
+    return replace(spec, checkpoint=str(checkpoint.absolute())) if checkpoint else spec
+
+
+def _lag_table(spec: JobSpec) -> Table:
+    offsets = Offsets.open(spec)
+    found = lags(offsets.source, offsets.taken)
+    table = Table("partition", "next", "events behind", "seconds behind", "expired", box=None)
+    for each in found:
+        table.add_row(each.partition, str(each.taken), f"{each.events:,}", _seconds(each), f"{each.expired:,}")
+    table.add_row("all", "", f"{sum(each.events for each in found):,}", _seconds(_worst(found)), "")
+    return table
+
+
+def _worst(found: Sequence[Lag]) -> Lag:
+    return max(found, key=lambda each: each.waiting_ms or 0)
+
+
+def _seconds(lag: Lag) -> str:
+    return "unknown" if lag.waiting_ms is None else f"{lag.waiting_ms / 1000:,.1f}"
+
+
+def _move(offsets: Offsets, wanted: Mapping[str, int]) -> None:
+    _show_moves(wanted, offsets)
+    offsets.move(wanted)
+
+
+def _show_moves(wanted: Mapping[str, int], offsets: Offsets) -> None:
+    firsts, ends, taken = offsets.source.firsts(), offsets.source.ends(), offsets.taken
+    table = Table("partition", "first", "end", "next", "was", box=None)
+    for name in offsets.source.partitions:
+        numbers = (firsts[name], ends[name], wanted[name], taken[name])
+        table.add_row(name, *map(str, numbers))
+    out.print(table, highlight=False)
+
+
+def _assigned(texts: Sequence[str]) -> dict[str, int]:
+    wanted = {}
+    for text in texts:
+        partition, _, offset = text.rpartition("=")
+        if not partition or not offset.isdigit():
+            raise AdstreamError(f"'{text}' is not PARTITION=OFFSET", "write ad-views/0=1500")
+        wanted[partition] = int(offset)
+    if not wanted:
+        raise AdstreamError("no partition was named", "write ad-views/0=1500")
+    return wanted
+
+
+def _confirmed() -> bool:
+    if not sys.stdin.isatty():
+        raise AdstreamError("nobody is there to be asked", "add --yes")
+    return Confirm.ask("go on?", console=err, default=False)
