@@ -14,7 +14,7 @@ export UV_PYTHON := $(CURDIR)/.tools/bin/python
 export UV_PYTHON_DOWNLOADS := never
 
 SAMPLE := build/open-bandit
-FAST := not slow and not bench and not recovery
+FAST := not slow and not recovery
 SOURCES := pyproject.toml uv.lock
 
 .PHONY: help
@@ -62,7 +62,7 @@ test: setup ## The tests that guard each change, on every engine
 
 .PHONY: test-all
 test-all: setup ## The same and the slow ones
-	.venv/bin/pytest -m "not bench" $(PYTEST_ARGS)
+	.venv/bin/pytest $(PYTEST_ARGS)
 
 .PHONY: conformance
 conformance: setup ## Every case of the conformance kit on every engine, as a table
@@ -73,8 +73,12 @@ recovery: setup ## Jobs that are killed, restarted and rescaled
 	.venv/bin/pytest -m recovery $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: setup ## Speed and memory against what one would write by hand, as ratios
-	.venv/bin/pytest tests/bench -m bench -s $(PYTEST_ARGS)
+bench: setup ## Speed and memory against what one would write by hand, as ratios (PARTS="local flink")
+	.venv/bin/python -m tests.bench $(PARTS)
+
+.PHONY: differences
+differences: setup ## What the engines' own session windows answer to the questions of common/SEMANTICS.md
+	.venv/bin/python -m tests.differences
 
 .PHONY: lint
 lint: setup ## Style, formatting and types
