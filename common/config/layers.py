@@ -28,6 +28,8 @@ from common.errors import AdstreamError
 from common.names import nearest, pick
 
 PREFIX = "ADSTREAM_"
+NO_SETTINGS = frozenset({"ADSTREAM_BROKER", "ADSTREAM_KAFKA_PASSWORD", "ADSTREAM_SERVICES"})
+"""Variables of the suite that belong to no job: where a broker is, how to log in there, where services lie."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -116,7 +118,7 @@ def from_environment(environment: Mapping[str, str], names: Sequence[str]) -> di
     """The variables that begin with `ADSTREAM_`."""
     found = {}
     for variable, raw in sorted(environment.items()):
-        if not variable.startswith(PREFIX):
+        if not variable.startswith(PREFIX) or variable in NO_SETTINGS:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in names:

@@ -145,3 +145,7 @@ def test_a_value_may_hold_an_equals_sign() -> None:
 
 def test_an_unknown_job_is_refused() -> None:
     assert refused(Layers(), job="sesions") == "unknown job 'sesions': did you mean 'sessions'?"
+
+
+def test_a_variable_that_is_no_setting_is_left_alone() -> None:
+    assert settings("sessions", Layers(environment={"ADSTREAM_BROKER": "kafka://h:1"})) == settings("sessions", Layers())
