@@ -6,7 +6,7 @@ Used to compare the answers of engines, which cut and order their output differe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,17 @@ def table(root: str | Path, stream: str, contract: Contract) -> pa.Table:
     Raises:
         AdstreamError: As `records`.
     """
-    every = concat(list(records(root, stream, contract)), contract.arrow)
+    return settled(records(root, stream, contract), contract)
+
+
+def settled(tables: Iterable[pa.Table], contract: Contract) -> pa.Table:
+    """What records leave, as `table` tells; for records that come from elsewhere, such as a broker.
+
+    Args:
+        tables: Records in the contract's Arrow schema, those of each key in order.
+        contract: The contract of their stream.
+    """
+    every = concat(list(tables), contract.arrow)
     if every.num_rows and contract.meta.tombstones:
         every = _latest(every)
     return every.take(pc.sort_indices(pa.chunked_array(_lines(every), pa.string())))
