@@ -7,6 +7,7 @@
 PYTHON ?= python3
 ENGINE ?= spark
 PYTEST_ARGS ?=
+PARTS ?=
 
 UV_VERSION := 0.13.9
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -71,6 +72,10 @@ conformance: setup ## Every case of the conformance kit on every engine, as a ta
 .PHONY: recovery
 recovery: setup ## Jobs that are killed, restarted and rescaled
 	.venv/bin/pytest -m recovery $(PYTEST_ARGS)
+
+.PHONY: integration
+integration: setup ## Streams on real services: Kafka, a schema registry, PostgreSQL, Connect, S3
+	.venv/bin/pytest tests/integration -m integration $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: setup ## Speed and memory against what one would write by hand, as ratios (PARTS="local flink")

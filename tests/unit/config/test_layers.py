@@ -148,4 +148,6 @@ def test_an_unknown_job_is_refused() -> None:
 
 
 def test_a_variable_that_is_no_setting_is_left_alone() -> None:
-    assert settings("sessions", Layers(environment={"ADSTREAM_BROKER": "kafka://h:1"})) == settings("sessions", Layers())
+    assert settings("sessions", Layers(environment={"ADSTREAM_BROKER": "kafka://h:1"})) == settings(
+        "sessions", Layers()
+    )
