@@ -15,7 +15,7 @@ export UV_PYTHON := $(CURDIR)/.tools/bin/python
 export UV_PYTHON_DOWNLOADS := never
 
 SAMPLE := build/open-bandit
-FAST := not slow and not recovery
+FAST := not slow and not recovery and not integration
 SOURCES := pyproject.toml uv.lock
 
 .PHONY: help
@@ -62,7 +62,7 @@ test: setup ## The tests that guard each change, on every engine
 	.venv/bin/pytest -m "$(FAST)" $(PYTEST_ARGS)
 
 .PHONY: test-all
-test-all: setup ## The same and the slow ones
+test-all: setup ## All tests: also the slow ones, recovery and integration
 	.venv/bin/pytest $(PYTEST_ARGS)
 
 .PHONY: conformance
