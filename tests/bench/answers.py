@@ -61,5 +61,7 @@ def _sessions(rows: pa.Table) -> pa.Table:
 
 
 def _ms(times: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Timestamps of any unit as epoch ms."""
+    """Timestamps of any unit, or what already is in ms, as epoch ms."""
+    if pa.types.is_integer(times.type):
+        return times
     return times.cast(pa.timestamp("ms", times.type.tz)).cast(pa.int64())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,19 @@ class Side:
     Attributes:
         given: The input.
         measured: What it cost.
-        answer: A hash of its sessions.
+        output: What its last run wrote, until the next process of that side empties it.
+        read: Hashes the sessions of an output.
     """
 
     given: Input
     measured: Measured
-    answer: str
+    output: Path
+    read: Callable[[Path], str]
+
+    @cached_property
+    def answer(self) -> str:
+        """A hash of its sessions; to be asked for before the output is gone."""
+        return self.read(self.output)
 
     @property
     def rate(self) -> float:
@@ -90,7 +98,7 @@ def ours(engine: str, mode: Mode, given: Input, times: int = TIMES) -> Side:
     spec.save(spec_path)
     command = [*_again(registry.command(spec_path, spec)), str(spec_path), str(result), str(times)]
     cost = measured(command, registry.environment(spec), result)
-    return Side(given, cost, answers.ours(output / str(times - 1)))
+    return Side(given, cost, output / str(times - 1), answers.ours)
 
 
 def by_hand(native: Native, given: Input, times: int = TIMES) -> Side:
@@ -105,7 +113,7 @@ def by_hand(native: Native, given: Input, times: int = TIMES) -> Side:
     order = Order(given.source, output, output / RESULT, times, dict(native.options))
     command = [native.python, "-m", f"tests.bench.natives.{native.name}", order.to_json()]
     cost = measured(command, native.environment, order.result)
-    return Side(given, cost, answers.native(output / str(times - 1)))
+    return Side(given, cost, output / str(times - 1), answers.native)
 
 
 def _again(command: list[str]) -> list[str]:
