@@ -39,8 +39,10 @@ def native(output: Path) -> str:
 
 def _sessions(rows: pa.Table) -> pa.Table:
     """A native job's rows as `SESSIONS`."""
+    if rows.num_rows == 0:
+        return SESSIONS.empty_table()
     rows = rows.combine_chunks()
-    actions = rows["actions"].chunk(0) if rows.num_rows else pa.array([], ACTIONS)
+    actions = rows["actions"].chunk(0)
     lengths = actions.value_lengths().to_numpy()
     flat = actions.flatten()
     columns = [_ms(flat.field("eventTime")), flat.field("advertisementId"), flat.field("click").cast(pa.int8())]

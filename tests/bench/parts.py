@@ -66,7 +66,7 @@ def flink() -> Iterator[Line]:
 def beam() -> Iterator[Line]:
     """The Beam engine on FnApi, bounded, against Sessions windows; theirs on fewer events, as a rate."""
     native = by_hand(Native("beam"), made(FEW_EVENTS, FILES), times=1)
-    yield Speed("Beam batch, Sessions (100,000)", ours("beam", "batch", made(EVENTS, FILES)), native, 20.0, 50.0)
+    yield Speed("Beam batch, Sessions (100,000)", ours("beam", "batch", made(EVENTS, FILES)), native, 20.0, 20.0)
 
 
 def scale() -> Iterator[Line]:

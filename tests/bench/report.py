@@ -38,8 +38,8 @@ class Speed:
         what: What was run.
         ours: This suite's side.
         native: The other.
-        floor: The least ratio that is asked for.
-        aim: The ratio that is aimed at.
+        floor: The least ratio that is asked for; 0 for none.
+        aim: The ratio that is aimed at; the floor again where that is enough.
         steps: Whether micro-batches count and not whole runs.
     """
 
@@ -71,21 +71,24 @@ class Speed:
         """Whether the answers are the same; None when the inputs differ in size."""
         return self.ours.answer == self.native.answer if self.ours.given == self.native.given else None
 
+    def _verdict(self) -> str:
+        if self._same is False:
+            return "OTHER SESSIONS"
+        if self.ratio < self.floor:
+            return "MISSED"
+        return "met" if self.ratio >= self.aim else "aim missed"
+
     def cells(self) -> tuple[str, ...]:
         """The line."""
         ours, native = self.rates
-        if self._same is False:
-            verdict = "OTHER SESSIONS"
-        else:
-            verdict = "aim met" if self.ratio >= self.aim else "floor met" if self.met else "MISSED"
         costs = (self.ours.measured, self.native.measured)
         return (
             self.what,
             f"{ours:,.0f}/s",
             f"{native:,.0f}/s",
             f"{self.ratio:.2f}x",
-            f"{self.floor:g}x, aim {self.aim:g}x",
-            verdict,
+            ", ".join([f"{self.floor:g}x"] * (self.floor > 0) + [f"aim {self.aim:g}x"] * (self.aim > self.floor)),
+            self._verdict(),
             " / ".join(f"{cost.peak / MIB:,.0f} MiB" for cost in costs),
             " / ".join(f"{cost.load:.1f}" for cost in costs),
         )
