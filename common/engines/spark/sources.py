@@ -37,7 +37,7 @@ FRAMES = pa.schema(
     ]
 )
 FRAMES_DDL = "bucket int, kind string, partition string, latest long, payload binary"
-SPLIT_BYTES = 8 * 2**20
+SPLIT_BYTES = 2 * 2**20
 """About how much of a file one task of a step reads."""
 ROW_BYTES = 8 * 2**20
 """How many payload bytes are handed to the JVM at a time."""

@@ -57,6 +57,9 @@ def environment(spec: JobSpec) -> Mapping[str, str]:
         "SPARK_HOME": str(_lean_home()),
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),
+        # Each query starts Python anew: without compiled modules at hand, that takes a second or two longer.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(cache_folder() / "bytecode"),
     }
 
 

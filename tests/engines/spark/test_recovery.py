@@ -72,11 +72,11 @@ def test_a_run_that_dies_before_its_checkpoint_takes_the_step_again(spec: JobSpe
 
 
 def test_a_run_killed_at_random_moments_gives_the_same_table(spec: JobSpec) -> None:
-    steps = 30
+    steps = 20
     write_random(spec.input, range(steps))
     whole = replace(spec, drain=True)
     rng = random.Random(7)
-    for parallelism in (2, 1, 3):
+    for parallelism in (2, 1):
         seen = delivered(whole)
         child = start(with_parallelism(whole, parallelism))
         deadline = time.monotonic() + PATIENCE
@@ -86,7 +86,7 @@ def test_a_run_killed_at_random_moments_gives_the_same_table(spec: JobSpec) -> N
         time.sleep(rng.random())
         kill(child)
     assert delivered(whole) < steps
-    summary = launch(whole, lambda _: None)
+    summary = launch(with_parallelism(whole, 3), lambda _: None)
     reference = beside(whole)
     assert summary.metrics == run(reference).metrics
     assert answer(whole) == answer(reference)
