@@ -154,6 +154,7 @@ def stop(folder: Path, patience: float) -> bool:
             time.sleep(POLL_SECONDS)
         if not record.running:
             break
+    _reap(record.pid)
     return True
 
 

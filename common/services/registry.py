@@ -37,7 +37,7 @@ def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
         ready=ready,
         settle=lambda: _set_level(url),
         # In the place of its database in memory: an id in a record must mean the same after a restart.
-        env={"REGISTRY_DATASOURCE_URL": f"jdbc:h2:file:{folder / 'schemas'}"},
+        env={"REGISTRY_DATASOURCE_URL": f"jdbc:h2:file:{folder / 'schemas'};WRITE_DELAY=0"},
     )
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from common.errors import AdstreamError, ExitCode
-from common.streams.kafka.address import Address
+from common.streams.kafka.address import PASSWORD, Address
 
+PROBE_SECONDS = 3.0
 _DENIED = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 )
+_UNREACHED = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)  # noqa: SLF001
 _FENCED = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001
 
 
@@ -38,9 +41,16 @@ def told_plainly(address: Address, what: str) -> Iterator[None]:
 
 def _plain(error: KafkaError, address: Address, what: str) -> AdstreamError:
     code = error.code()
+    if code in _UNREACHED and address.user and _login_is_refused(address):
+        code = KafkaError._AUTHENTICATION  # noqa: SLF001
     if code in _DENIED:
         user = address.user or "nobody"
         return AdstreamError(f"{what}: the broker denies it to '{user}'", "adstream streams acl JOB --apply grants it")
+    if code == KafkaError._AUTHENTICATION:  # noqa: SLF001 librdkafka's own codes begin so
+        return AdstreamError(
+            f"{what}: the broker does not accept the login of '{address.user or 'nobody'}'",
+            f"set {PASSWORD}, and user= in the address",
+        )
     if code in _FENCED:
         return AdstreamError(f"{what}: another run of this job has taken over", "stop one of the two")
     if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -50,3 +60,13 @@ def _plain(error: KafkaError, address: Address, what: str) -> AdstreamError:
         "start it (adstream services up kafka), or correct the address",
         ExitCode.UNAVAILABLE,
     )
+
+
+def _login_is_refused(address: Address) -> bool:
+    """Whether it is the login that keeps a broker from being reached: a client only hears of that on the side."""
+    heard: list[int] = []
+    client = AdminClient(address.client(error_cb=lambda error: heard.append(error.code())))
+    with suppress(KafkaException):
+        client.list_topics(timeout=PROBE_SECONDS)
+    client.poll(0)
+    return KafkaError._AUTHENTICATION in heard  # noqa: SLF001

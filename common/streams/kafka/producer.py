@@ -14,7 +14,7 @@ from common.streams.decode import read
 from common.streams.folder import FolderSource, Position, Split
 from common.streams.kafka.address import Address
 from common.streams.kafka.errors import told_plainly
-from common.streams.kafka.sink import plain, send
+from common.streams.kafka.sink import Deliveries, plain, send
 from common.streams.kafka.wire import Part
 
 TICK_SECONDS = 0.02
@@ -38,17 +38,18 @@ def produce_folder(address: Address, root: Path, streams: tuple[str, ...], rate:
     source, position, sent, started = FolderSource.open(root, streams), Position(), 0, time.monotonic()
     config = address.client(enable_idempotence=True, partitioner="murmur2_random", linger_ms=5, compression_type="lz4")
     with told_plainly(address, "producing"):
-        producer = Producer(config)
+        producer, deliveries = Producer(config), Deliveries()
         while (arrivals := source.next_step(position)) is not None:
             position = arrivals.position
             for stream, key, value in _interleaved(address, arrivals.splits):
-                send(producer, stream, key, value)
+                send(producer, stream, key, value, deliveries)
                 sent += 1
                 ahead = sent / rate - (time.monotonic() - started) if rate else 0.0
                 if ahead > TICK_SECONDS:
                     producer.poll(0)
                     time.sleep(ahead)
         producer.flush(TIMEOUT_SECONDS)
+        deliveries.check()
     return sent
 
 

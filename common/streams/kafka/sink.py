@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError
@@ -134,32 +134,34 @@ class KafkaSink:
 
     def _transact(self, step: int, staged: Mapping[str, list[Path]]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
-            session = _session(self)
+            session, deliveries = _session(self), Deliveries()
             if session.delivered >= step:
                 return  # a commit that timed out may have happened: the marker tells
             try:
                 session.producer.begin_transaction()
-                self._produce(session.producer, step, staged)
+                self._produce(session.producer, step, staged, deliveries)
                 session.producer.commit_transaction(TIMEOUT_SECONDS)
             except KafkaException as error:
                 _sessions.clear()
                 fault = error.args[0]
-                if fault.fatal() or attempt == ATTEMPTS:
-                    raise
-                if fault.txn_requires_abort():
+                if not fault.fatal() and (deliveries.error or fault.txn_requires_abort()):
                     session.producer.abort_transaction(TIMEOUT_SECONDS)
+                if fault.fatal() or attempt == ATTEMPTS:
+                    # The transaction only says that some record was not taken; the record's own error says why.
+                    raise KafkaException(deliveries.error or fault) from error
             else:
                 session.delivered = step
                 return
 
-    def _produce(self, producer: Producer, step: int, staged: Mapping[str, list[Path]]) -> None:
+    def _produce(self, producer: Producer, step: int, staged: Mapping[str, list[Path]], deliveries: Deliveries) -> None:
         for stream, paths in staged.items():
             for path in paths:
                 for key, value in self._records(stream, path):
-                    send(producer, stream, key, value)
+                    send(producer, stream, key, value, deliveries)
         marker = json.dumps({"step": step}).encode()
-        send(producer, marker_topic(self.job), self.job.encode(), marker)
+        send(producer, marker_topic(self.job), self.job.encode(), marker, deliveries)
         producer.flush(TIMEOUT_SECONDS)
+        deliveries.check()
 
     def _records(self, stream: str, path: Path) -> Iterator[tuple[bytes | None, bytes | None]]:
         """The keys and values of a part."""
@@ -172,14 +174,32 @@ class KafkaSink:
             yield from zip(key.encode(keys), value.encode(values), strict=True)
 
 
-def send(producer: Producer, topic: str, key: bytes | None, value: bytes | None) -> None:
+class Deliveries:
+    """What became of records that were sent: the first error, if there was one."""
+
+    def __init__(self) -> None:
+        self.error: KafkaError | None = None
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        """Called by the producer for each record that was taken or given up."""
+        self.error = self.error or error
+
+    def check(self) -> None:
+        """Raises:
+        KafkaException: A record was given up.
+        """
+        if self.error is not None:
+            raise KafkaException(self.error)
+
+
+def send(producer: Producer, topic: str, key: bytes | None, value: bytes | None, deliveries: Deliveries) -> None:
     """Hands a record to a producer; waits while too many are on their way.
 
     Its timestamp is the moment it is sent: retention counts from there. The event time is in the value.
     """
     while len(producer) >= QUEUED_RECORDS:
         producer.poll(0.1)
-    producer.produce(topic, value=value, key=key)
+    producer.produce(topic, value=value, key=key, on_delivery=deliveries)
 
 
 def plain(array: pa.Array) -> pa.Array:

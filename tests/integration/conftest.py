@@ -1,0 +1,79 @@
+"""Real services, started once for all tests that ask for them, by the code behind `adstream services`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from common.cli.main import invoke
+from common.services.stack import Stack
+from common.streams.kafka import admin
+from common.streams.kafka.address import PASSWORD, Address
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Adstream = Callable[..., Said]
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Stack]:
+    """The services of these tests; each starts when it is asked for, and all are stopped at the end."""
+    # Not below pytest's own folder: only its owner may enter that, and PostgreSQL is another user.
+    home = Path(tempfile.mkdtemp(prefix="adstream-services-"))
+    home.chmod(0o755)
+    stack = Stack(home)
+    yield stack
+    list(stack.down())
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def broker(services: Stack) -> Address:
+    """A broker and a registry that have every stream."""
+    list(services.up(["kafka", "registry"]))
+    address = Address(services.endpoint("kafka", "bootstrap"), services.endpoint("registry", "url"))
+    list(admin.create(address, ()))
+    return address
+
+
+@pytest.fixture
+def secured(services: Stack, monkeypatch: pytest.MonkeyPatch) -> Address:
+    """A broker that enforces permissions, with every stream, as its administrator."""
+    list(services.up(["kafka-secured", "registry"]))
+    monkeypatch.setenv(PASSWORD, (services.home / "kafka-secured" / "admin.password").read_text())
+    bootstrap, registry = services.endpoint("kafka-secured", "bootstrap"), services.endpoint("registry", "url")
+    address = Address(bootstrap, registry, "admin")
+    list(admin.create(address, ()))
+    return address
+
+
+@pytest.fixture
+def adstream(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Adstream:
+    """The command line, in this process; an engine still runs in its own."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: object) -> Said:
+        code = invoke([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return call
+
+
+def url(address: Address, **options: str) -> str:
+    """The address as it is typed."""
+    given = {"registry": address.registry, "user": address.user, **options}
+    return f"kafka://{address.bootstrap}?" + "&".join(f"{name}={value}" for name, value in given.items() if value)

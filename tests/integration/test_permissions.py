@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from common.config.jobs import settings_type, topology_of
+from common.contracts.contract import load
+from common.errors import AdstreamError
+from common.streams.kafka.address import PASSWORD, Address
+from common.streams.kafka.permissions import grant, make_login, permissions
+from common.streams.kafka.producer import produce_folder
+from common.streams.kafka.sink import KafkaSink
+from common.streams.kafka.source import KafkaSource
+from common.topology.nodes import Topology
+from tests.integration.conftest import Adstream, url
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def topology() -> Topology:
+    return topology_of("sessions", settings_type("sessions")())
+
+
+@pytest.fixture
+def job(secured: Address, topology: Topology, monkeypatch: pytest.MonkeyPatch) -> Address:
+    """The broker as the job `sessions` sees it: its own principal, with what its topology needs."""
+    grant(secured, "sessions-job", permissions(topology))
+    monkeypatch.setenv(PASSWORD, make_login(secured, "sessions-job"))
+    return replace(secured, user="sessions-job")
+
+
+def test_permissions_follow_from_the_topology(adstream: Adstream) -> None:
+    said = adstream("streams", "acl", "sessions", "--principal", "sessions-job")
+    rows = [" ".join(line.split()) for line in said.out.splitlines()]
+    assert rows == [
+        "User:sessions-job",
+        "resource name operations why",
+        "topic ad-views DESCRIBE, READ input",
+        "topic ad-clicks DESCRIBE, READ input",
+        "topic ad-sessions CREATE, DESCRIBE, WRITE output",
+        "topic late-events CREATE, DESCRIBE, WRITE output",
+        "topic dead-letters CREATE, DESCRIBE, WRITE output",
+        "topic sessions-epochs ALL internal",
+        "transactional id adstream-sessions DESCRIBE, WRITE output",
+        "group adstream READ input",
+    ]
+
+
+def test_a_job_runs_with_its_own_permissions(
+    secured: Address,
+    topology: Topology,
+    adstream: Adstream,
+    sample: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert produce_folder(secured, sample, ("ad-views", "ad-clicks")) > 0
+    grant(secured, "sessions-job", permissions(topology))
+    monkeypatch.setenv(PASSWORD, make_login(secured, "sessions-job"))
+    place = url(secured, user="sessions-job")
+    run = ("run", "sessions", "--engine", "local", "--mode", "stream", "--drain", "--output", tmp_path / "out")
+    said = adstream(*run, "--input", place, "--sink", place)
+    assert (said.code, "balance" in said.out) == (0, True), said.err
+
+
+def test_a_job_is_denied_a_neighbours_input(job: Address) -> None:
+    with pytest.raises(AdstreamError) as denied:
+        KafkaSource.at(job, ("advertisements",))
+    assert str(denied.value) == (
+        "stream 'advertisements': reading its partitions: the broker denies it to 'sessions-job': "
+        "adstream streams acl JOB --apply grants it"
+    )
+
+
+def test_a_job_is_denied_a_neighbours_output(job: Address, tmp_path: Path) -> None:
+    contract = load("advertisements")
+    sink = KafkaSink(job, "sessions", str(tmp_path), {"advertisements": contract})
+    step = f"{sink.delivered() + 1:09d}"
+    record = {"key": 1, "value": {"name": "Josh's Gerbils", "type": "Pets"}}
+    with sink.writer(step, "0") as writer:
+        writer.write({"advertisements": pa.Table.from_pylist([record], contract.arrow)})
+    with pytest.raises(AdstreamError, match=r"the broker denies it to 'sessions-job'"):
+        sink.deliver(step, writer.parts)
+
+
+def test_a_job_is_denied_the_identity_of_another(job: Address, tmp_path: Path) -> None:
+    sink = KafkaSink(job, "billing", str(tmp_path), {})
+    with pytest.raises(AdstreamError, match=r"job 'billing'.*the broker denies it to 'sessions-job'"):
+        sink.deliver("000000000", ())
+
+
+def test_whoever_has_the_wrong_password_is_told_so(job: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSWORD, "wrong")
+    with pytest.raises(AdstreamError, match="the broker does not accept the login of 'sessions-job'"):
+        KafkaSource.at(job, ("ad-views",))
+
+
+def test_a_stream_keeps_its_single_writer(secured: Address, topology: Topology) -> None:
+    grant(secured, "sessions-job", permissions(topology))
+    with pytest.raises(AdstreamError, match="stream 'ad-sessions': 'sessions-job' may write it"):
+        grant(secured, "another-job", permissions(topology))
+
+
+def test_permissions_can_be_granted_again(secured: Address, topology: Topology, adstream: Adstream) -> None:
+    for _ in range(2):
+        said = adstream(
+            "streams", "acl", "sessions", "--principal", "sessions-job", "--apply", "--broker", url(secured)
+        )
+        assert (said.code, said.out.splitlines()[-1]) == (0, "granted to User:sessions-job")
+
+
+def test_a_login_is_made_from_the_command_line(secured: Address, adstream: Adstream) -> None:
+    said = adstream("streams", "login", "somebody", "--broker", url(secured))
+    assert said.code == 0
+    assert len(said.out.strip()) == 32
