@@ -65,7 +65,7 @@ def _plain(error: KafkaError, address: Address, what: str) -> AdstreamError:
 def _login_is_refused(address: Address) -> bool:
     """Whether it is the login that keeps a broker from being reached: a client only hears of that on the side."""
     heard: list[int] = []
-    client = AdminClient(address.client(error_cb=lambda error: heard.append(error.code())))
+    client = AdminClient({**address.client(), "error_cb": lambda error: heard.append(error.code())})
     with suppress(KafkaException):
         client.list_topics(timeout=PROBE_SECONDS)
     client.poll(0)
