@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,6 +52,7 @@ def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
         endpoints={"url": f"postgresql://postgres@127.0.0.1:{port}/{DATABASE}"},
         ready=lambda: answers(port),
         user=user,
+        stop_signal=signal.SIGINT,  # SIGTERM waits until every client has left (PostgreSQL, "Shutting Down the Server")
     )
 
 

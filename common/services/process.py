@@ -34,12 +34,14 @@ class Record:
         pid: Its process.
         born: When the process started, in clock ticks since boot: a pid alone may be another's by now.
         endpoints: Where it is reached, by purpose.
+        stop_signal: What asks it to stop.
     """
 
     service: str
     pid: int
     born: int
     endpoints: Mapping[str, str]
+    stop_signal: int = signal.SIGTERM
 
     @property
     def running(self) -> bool:
@@ -58,6 +60,7 @@ class Launch:
         settle: What is to be done each time once it answers; may raise `OSError`.
         env: Variables over those of this process.
         user: The system user to run as; None for this one.
+        stop_signal: What asks it to stop, whoever is still connected.
     """
 
     command: list[str]
@@ -66,6 +69,7 @@ class Launch:
     settle: Callable[[], None] = lambda: None
     env: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    stop_signal: int = signal.SIGTERM
 
 
 def free_port() -> int:
@@ -124,7 +128,7 @@ def start(service: str, folder: Path, launch: Launch, patience: float) -> Record
             user=launch.user,
             start_new_session=True,  # it outlives the command that started it
         )
-    record = Record(service, process.pid, _born(process.pid), launch.endpoints)
+    record = Record(service, process.pid, _born(process.pid), launch.endpoints, launch.stop_signal)
     (folder / RECORD).write_text(json.dumps(asdict(record), indent=2) + "\n")
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
@@ -146,7 +150,7 @@ def stop(folder: Path, patience: float) -> bool:
     record = load(folder)
     if record is None or not record.running:
         return False
-    for signal_ in (signal.SIGTERM, signal.SIGKILL):
+    for signal_ in (record.stop_signal, signal.SIGKILL):
         os.kill(record.pid, signal_)
         deadline = time.monotonic() + patience
         while record.running and time.monotonic() < deadline:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import fcntl
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,16 +59,16 @@ def ads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def job(broker: Address, adstream: Adstream, tmp_path: Path, ads: Path) -> Iterator[Job]:
+def job(broker: Address, adstream: Adstream, tmp_path: Path, ads: Path) -> Job:
     """The job, caught up."""
+    outputs = ("ad-sessions", "late-events", "dead-letters")
+    used = [*(topics.topic_of(load(stream)) for stream in (*INPUTS, *outputs)), *topics.internal_topics("sessions")]
+    topics.recreate(broker, used)  # whatever other tests have left there
     job = Job(adstream, broker, tmp_path / "out")
     job.produce(ads)
     said = job.run()
     assert said.code == 0, said.err
-    yield job
-    outputs = ("ad-sessions", "late-events", "dead-letters")
-    used = [*(topics.topic_of(load(stream)) for stream in (*INPUTS, *outputs)), *topics.internal_topics("sessions")]
-    topics.recreate(broker, used)
+    return job
 
 
 def behind(said: Said) -> dict[str, int]:
