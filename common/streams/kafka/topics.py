@@ -15,6 +15,8 @@ from common.streams.kafka.errors import told_plainly
 from common.streams.kafka.sink import marker_topic
 
 TIMEOUT_SECONDS = 30.0
+REACH_SECONDS = 10.0
+"""How long a broker has to be reached for the first time."""
 POLL_SECONDS = 0.2
 FOR_EVER = "-1"
 
@@ -57,7 +59,7 @@ def existing(address: Address, names: Iterable[str]) -> dict[str, Topic]:
     admin, found = AdminClient(address.client()), {}
     for name in names:
         with told_plainly(address, f"stream '{name}': reading its configuration"):
-            topic = admin.list_topics(topic=name, timeout=TIMEOUT_SECONDS).topics[name]
+            topic = admin.list_topics(topic=name, timeout=REACH_SECONDS).topics[name]
             if topic.error is not None:
                 if topic.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
