@@ -70,6 +70,7 @@ class Sessions:
     dedupe: bool = True
 
     state_schema: pa.Schema = STATE
+    state_key: None = None
     event_schema: pa.Schema = EVENTS
 
     @property

@@ -52,7 +52,13 @@ class Step:
 
 
 class Operator(Protocol):
-    """A pure function over many keys at once. It holds parameters only: no clock, file or thread."""
+    """A pure function over many keys at once. It holds parameters only: no clock, file or thread.
+
+    Its state is kept by bucket or by key. By bucket, a step is given all that the bucket holds and gives back
+    all that it holds then. By key, for tables that only grow, a step is given the rows of the keys that
+    arrived, no others; what it gives back replaces these rows, and a key without a row is gone. So a table by
+    key has no moment at which it is due, and its gauges can't be counted from `state`.
+    """
 
     @property
     def state_schema(self) -> pa.Schema:
@@ -60,8 +66,13 @@ class Operator(Protocol):
         ...
 
     @property
+    def state_key(self) -> str | None:
+        """The column, of state and events alike, that tells the rows of a table by key; None: state by bucket."""
+        ...
+
+    @property
     def event_schema(self) -> pa.Schema:
-        """The Arrow schema of the events that `step` takes."""
+        """The Arrow schema of the events that `step` takes; time passes with their `eventTime`, if they have it."""
         ...
 
     @property
@@ -75,5 +86,11 @@ class Operator(Protocol):
         ...
 
     def step(self, state: pa.Table, events: pa.Table, time: Watermarks) -> Step:
-        """Advances the state by one batch of events and the passing of time."""
+        """Advances the state by one batch of events and the passing of time.
+
+        Args:
+            state: What is held, in `state_schema`: of the bucket, or of the keys that arrived.
+            events: The batch, in `event_schema`; those of one partition are in the partition's order.
+            time: The watermark before and after the batch.
+        """
         ...
