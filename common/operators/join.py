@@ -4,7 +4,7 @@ Each side is a stream of upserts and tombstones, and is kept as a table, so this
 materialised. Neither side waits for the other: whatever comes first is there when the other comes.
 
 Example:
-    >>> operator = Join(key, left=pa.struct([total]), right=pa.struct([name, type]), how="full")
+    >>> operator = Join(key, left=Side("totals", TOTAL), right=Side("advertisements", ADVERTISEMENT), how="full")
     >>> events = concat([operator.left_events(ids, totals), operator.right_events(ids, advertisements)])
     >>> operator.step(state, events, time).outputs["joined"]  # key, left, right (both null: a tombstone)
 """
@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from common.operators.keys import array_of, distinct, kept_rows, last_rows, latest, rows_or_null, same
-from common.operators.sides import LEFT, RIGHT, SIDE, How, Joined, Sides
+from common.operators.sides import LEFT, RIGHT, SIDE, How, Joined, Side, Sides
 from common.operators.step import Step, Watermarks
 
 
@@ -28,20 +28,20 @@ class Join:
 
     Attributes:
         key: The column that both sides are keyed by, `int64` or `string`.
-        left: The columns of the left side.
-        right: The columns of the right side.
+        left: The one side.
+        right: The other side.
         how: Which keys have a joined row: those of both sides (`inner`), of one (`left`, `right`), of either (`full`).
     """
 
     key: pa.Field
-    left: pa.StructType
-    right: pa.StructType
+    left: Side
+    right: Side
     how: How = "full"
 
     @property
     def state_schema(self) -> pa.Schema:
         """The key and what each side holds of it; never neither."""
-        return pa.schema([self.key, pa.field("left", self.left), pa.field("right", self.right)])
+        return pa.schema([self.key, *self._columns])
 
     @property
     def state_key(self) -> str:
@@ -51,7 +51,7 @@ class Join:
     @property
     def event_schema(self) -> pa.Schema:
         """The two streams as one: the key, the `side`, and that side's columns, null in a tombstone."""
-        return pa.schema([self.key, SIDE, pa.field("left", self.left), pa.field("right", self.right)])
+        return pa.schema([self.key, SIDE, *self._columns])
 
     @property
     def outputs(self) -> Mapping[str, pa.Schema]:
@@ -65,8 +65,8 @@ class Join:
             "operator": "join",
             "how": self.how,
             "key": str(self.key),
-            "left": str(self.left),
-            "right": str(self.right),
+            "left": str(self.left.columns),
+            "right": str(self.right.columns),
         }
 
     def left_events(self, keys: pa.Array, values: pa.StructArray) -> pa.Table:
@@ -76,11 +76,11 @@ class Join:
             keys: A key a record.
             values: The side's columns, null in a tombstone.
         """
-        return self._events(LEFT, keys, values, pa.nulls(len(keys), self.right))
+        return self._events(LEFT, keys, values, pa.nulls(len(keys), self.right.columns))
 
     def right_events(self, keys: pa.Array, values: pa.StructArray) -> pa.Table:
         """As `left_events`, of the right side."""
-        return self._events(RIGHT, keys, pa.nulls(len(keys), self.left), values)
+        return self._events(RIGHT, keys, pa.nulls(len(keys), self.left.columns), values)
 
     def step(self, state: pa.Table, events: pa.Table, time: Watermarks) -> Step:
         """Takes over what arrived on both sides, and tells which joined rows that changes.
@@ -106,11 +106,15 @@ class Join:
             state=kept_rows([keys, after.left, after.right], after.joined("full"), self.state_schema),
             outputs={"joined": joined.rows},
             counters={
-                **_changes("left", int((side == LEFT).sum()), *left),
-                **_changes("right", int((side == RIGHT).sum()), *right),
+                **_changes(self.left.name, int((side == LEFT).sum()), *left),
+                **_changes(self.right.name, int((side == RIGHT).sum()), *right),
                 **joined.counters,
             },
         )
+
+    @property
+    def _columns(self) -> tuple[pa.Field, pa.Field]:
+        return pa.field("left", self.left.columns), pa.field("right", self.right.columns)
 
     def _events(self, side: int, keys: pa.Array, left: pa.StructArray, right: pa.StructArray) -> pa.Table:
         sides = pa.array(np.full(len(keys), side, dtype=np.int8))

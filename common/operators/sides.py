@@ -18,6 +18,19 @@ How = Literal["inner", "left", "right", "full"]
 
 
 @dataclass(frozen=True)
+class Side:
+    """What one side of a join is.
+
+    Attributes:
+        name: What its counters are called by.
+        columns: What a row of it holds, the key left out.
+    """
+
+    name: str
+    columns: pa.StructType
+
+
+@dataclass(frozen=True)
 class Sides:
     """What each side holds, by key; null where it holds nothing."""
 

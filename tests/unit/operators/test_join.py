@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.operators.join import Join
-from common.operators.sides import LEFT, RIGHT, How
+from common.operators.sides import LEFT, RIGHT, How, Side
 from tests.unit.operators.tables import Player, Reader, Row, rows
 
 KEY = pa.field("ad", pa.int64(), nullable=False)
@@ -28,7 +28,7 @@ batches = st.lists(st.lists(changes, max_size=6), max_size=8)
 
 
 def join(how: How) -> Join:
-    return Join(KEY, SUM, NAME, how)
+    return Join(KEY, Side("sums", SUM), Side("names", NAME), how)
 
 
 def events(batch: list[Change]) -> pa.Table:
@@ -72,7 +72,7 @@ def test_every_record_is_accounted_for(steps: list[list[Change]]) -> None:
     player = Player(join("full"), "ad")
     for batch in steps:
         player.step(events(batch))
-    for side, name in ((LEFT, "left"), (RIGHT, "right")):
+    for side, name in ((LEFT, "sums"), (RIGHT, "names")):
         arrived = sum(change[1] == side for batch in steps for change in batch)
         assert player.counters[f"{name}_changed"] + player.counters[f"{name}_unchanged"] == arrived
 
