@@ -22,14 +22,10 @@ from jobs.engagements.events import (
 from jobs.engagements.records import engagement_records
 from jobs.engagements.settings import Settings
 
-BALANCE = (
-    "contributions_changed",
-    "contributions_unchanged",
-    "advertisements_changed",
-    "advertisements_unchanged",
-    "dead_letters",
-)
-"""Each session contributes something new or not; each advertisement changes what is known of it or not."""
+ADVERTISEMENTS_BALANCE = ("advertisements_changed", "advertisements_unchanged")
+"""Each advertisement that came changed what is known of it, or did not."""
+BALANCE = ("contributions_changed", "contributions_unchanged", *ADVERTISEMENTS_BALANCE, "dead_letters")
+"""Each session that came changed what it contributes, or did not."""
 
 
 def topology(settings: Settings) -> Topology:
