@@ -6,7 +6,7 @@ import random
 
 from common.operators.step import BEGINNING
 from tests.conformance.case import Case, Step
-from tests.conformance.expected import expect
+from tests.conformance.jobs.sessions import SESSIONS
 from tests.conformance.oracle import Event
 
 USERS = ("ada", "böb", "eve", "日本", "u1", "u2", "u3")
@@ -36,7 +36,7 @@ def random_case(seed: int, steps: int, events: int) -> Case:
         tick = number * 12 if rng.random() < 0.7 else None
         taken.append(Step(tuple(arriving), BEGINNING, tick=tick))
     note = f"a random run of {steps} steps from seed {seed} with {settings}"
-    return expect(Case(f"random-{seed}", "random", note, settings, tuple(taken), end=()))
+    return SESSIONS.expect(Case(f"random-{seed}", SESSIONS, "random", note, settings, tuple(taken), end=()))
 
 
 def _batch(rng: random.Random, now: int, size: int, seen: list[Event]) -> list[Event]:

@@ -51,4 +51,4 @@ def test_a_random_run_in_processes_that_end_between_steps(engine: str, tmp_path:
     ends = [*((stop, False) for stop in STOPS), (STEPS, True)]
     for number, spec in enumerate(runs(case, engine, tmp_path, "stream", ends, PARALLELISMS)):
         runner.run([spec], tmp_path / f"process-{number}", timeout=120)
-    check(case, read_outcome(tmp_path / "output"), Ending.of(case))
+    check(case, read_outcome(tmp_path / "output", case.job), Ending.of(case))
