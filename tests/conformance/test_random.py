@@ -9,6 +9,8 @@ import pytest
 from common.engines.local.translate import run
 from common.engines.registry import ENGINES
 from tests.conformance.answers import Exercise, answer
+from tests.conformance.jobs.billing import BILLING
+from tests.conformance.jobs.engagements import Engaged
 from tests.conformance.kit import Ending, check
 from tests.conformance.outcome import read_outcome
 from tests.conformance.plays import PARALLELISMS, PLAYS, runs
@@ -32,6 +34,15 @@ def test_random_runs_hold_what_they_are_for() -> None:
 @pytest.mark.parametrize(("seed", "play"), [*((seed, "straight") for seed in range(10)), (10, "rescaled")])
 def test_a_random_run_on_the_local_engine(seed: int, play: str, tmp_path: Path) -> None:
     exercise = Exercise(random_case(seed, STEPS, events=6), PLAYS[play])
+    exercise.check(answer(InProcess("local", run), exercise, tmp_path))
+
+
+@pytest.mark.parametrize(("seed", "play"), [*((seed, "straight") for seed in range(5)), (10, "rescaled")])
+def test_a_random_run_of_billing_on_the_local_engine(seed: int, play: str, tmp_path: Path) -> None:
+    case = random_case(seed, STEPS, events=6, job=BILLING)
+    changes = [change for step in case.steps for change in step.out if isinstance(change, Engaged)]
+    assert len(changes) > 20 and len({change.ad for change in changes}) > 2, "or it would show nothing"
+    exercise = Exercise(case, PLAYS[play])
     exercise.check(answer(InProcess("local", run), exercise, tmp_path))
 
 
