@@ -56,9 +56,13 @@ class Unit:
 
 @dataclass(frozen=True)
 class Arrived:
-    """What a unit holds for one bucket. Every bucket gets one of every unit, so that it sees time pass."""
+    """What a unit, or a shard of an earlier round, holds for one bucket and round.
+
+    Every bucket gets one of each, so that it sees time pass and knows when a step is complete.
+    """
 
     turn: Turn
+    round: int
     bucket: int
     frames: tuple[Frame, ...]
 
@@ -155,8 +159,10 @@ class ReadUnits(FlatMapFunction):
         for split in unit.splits:
             for frame in self._run.front.frames(split, now):
                 frames[frame.bucket].append(frame)
-        for bucket in range(self._run.settings.buckets):
-            yield Arrived(unit.turn, bucket, tuple(frames.pop(bucket, ())))
+        for round_ in self._run.rounds:
+            for bucket in range(self._run.settings.buckets):
+                mine = tuple(frame for frame in frames[bucket] if round_.takes(frame))
+                yield Arrived(unit.turn, round_.number, bucket, mine)
 
 
 def _shards(run: Run) -> int:

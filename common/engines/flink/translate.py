@@ -19,7 +19,7 @@ from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 
 from common.engines.flink.native import NativeCheckpoints
-from common.engines.flink.sinks import CompleteSteps, WriteShards, shard_key
+from common.engines.flink.sinks import CompleteSteps, PassShardsOn, WriteShards, shard_key
 from common.engines.flink.sources import Agenda, ReadUnits, batch_agenda, stream_agenda
 from common.engines.flink.state import StepBuckets
 from common.engines.flink.submit import ROOT, properties
@@ -120,20 +120,26 @@ def translate(environment: StreamExecutionEnvironment, run: Run, manifest: Manif
         f"files of {', '.join(plan.sources)}",
     ).uid("agenda")
     arrived = numbers.flat_map(ReadUnits(run, agenda), PACKED).name("read and split by bucket").uid("read")
-    stepped = (
-        arrived.key_by(lambda part: part.bucket, Types.INT())
-        .process(StepBuckets(run, manifest), PACKED)
-        .name(f"{plan.process_id} by {plan.key}")
-        .uid(plan.process_id)
-    )
-    written = (
-        stepped.key_by(shard_key, Types.STRING())
-        .process(WriteShards(run), PACKED)
-        .name(f"stage {', '.join(plan.sinks)}")
-        .uid("write")
-    )
+    written = []
+    for round_ in run.rounds:
+        stepped = (
+            arrived.filter(lambda part, number=round_.number: part.round == number)
+            .key_by(lambda part: part.bucket, Types.INT())
+            .process(StepBuckets(run, round_, manifest), PACKED)
+            .name(f"{round_.name} by bucket")
+            .uid(round_.name)
+        )
+        shards = stepped.key_by(shard_key, Types.STRING())
+        written.append(
+            shards.process(WriteShards(run), PACKED).name(f"stage what {round_.name} gives").uid(f"write {round_.name}")
+        )
+        if round_.number + 1 < len(run.rounds):
+            passed = shards.process(PassShardsOn(run), PACKED).name("shuffle by bucket").uid(f"shuffle {round_.name}")
+            arrived = arrived.union(passed)
+    first, *others = written
     (
-        written.key_by(lambda _: 0, Types.INT())
+        first.union(*others)
+        .key_by(lambda _: 0, Types.INT())
         .process(CompleteSteps(run, manifest), Types.LONG())
         .name("complete steps in order")
         .uid("complete")
