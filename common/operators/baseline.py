@@ -109,6 +109,8 @@ class Baseline:
         Returns:
             A step with the output `anomalies` (`ANOMALIES`, tombstones first).
         """
+        if events.num_rows == 0:
+            return Step(state, {"anomalies": ANOMALIES.empty_table()})
         held = state.filter(pa.array(~among(state, events, self.event_schema.names[:3])))
         after = self._sorted(pa.concat_tables([held, events]))
         correctable = time.before - self.grace

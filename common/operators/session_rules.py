@@ -86,10 +86,7 @@ class SessionRules:
             The step of the sessions, with the outputs `anomalies` (`ANOMALIES`, tombstones first) and `late`.
         """
         step = self.sessions.step(state, events, time)
-        changed = step.outputs["sessions"]
-        emitted = state.filter(state["emitted"])
-        stood = emitted.filter(pa.array(among(emitted, changed, SESSION_KEY))).select(SESSIONS.names)
-        found = changes(self._judge(stood), self._judge(changed.filter(pc.is_valid(changed["actions"]))))
+        found = self._changes(state, step.outputs["sessions"])
         retracted = found["score"].null_count
         counters = {"anomalies_upserted": found.num_rows - retracted, "anomalies_retracted": retracted}
         return replace(
@@ -97,6 +94,14 @@ class SessionRules:
             outputs={"anomalies": found, "late": step.outputs["late"]},
             counters={**step.counters, **counters},
         )
+
+    def _changes(self, state: pa.Table, changed: pa.Table) -> pa.Table:
+        """What the sessions that changed make of the findings that stood before."""
+        if changed.num_rows == 0:
+            return ANOMALIES.empty_table()
+        emitted = state.filter(state["emitted"])
+        stood = emitted.filter(pa.array(among(emitted, changed, SESSION_KEY))).select(SESSIONS.names)
+        return changes(self._judge(stood), self._judge(changed.filter(pc.is_valid(changed["actions"]))))
 
     def _judge(self, sessions: pa.Table) -> pa.Table:
         """The findings about `SESSIONS`, without tombstones."""

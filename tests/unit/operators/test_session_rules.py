@@ -14,7 +14,7 @@ from common.operators.session_rules import SessionRules
 from common.operators.sessions import EVENTS, Sessions
 from common.operators.step import BEGINNING, END, Watermarks
 from common.runtime.frames import pack, unpack
-from tests.conformance.oracle import Event, Oracle
+from tests.conformance.oracle import Event, Oracle, Table
 from tests.unit.operators.findings import Findings, Reader
 from tests.unit.operators.test_sessions import GAP, events_of, runs, table_of
 
@@ -26,17 +26,17 @@ def rules(grace: int = 0) -> SessionRules:
     return SessionRules(Sessions(GAP, grace), LONGEST, PAUSE, ACTIONS)
 
 
-def findings(sessions: dict[tuple[str, int, int], list[tuple[int, int, int]]]) -> Findings:
+def findings(sessions: Table, longest: int = LONGEST, pause: int = PAUSE, actions: int = ACTIONS) -> Findings:
     """By the book: each session, rule by rule."""
     found: Findings = {}
-    for (user, start, end), actions in sessions.items():
-        times = [time for time, _, _ in actions]
+    for (user, start, end), run in sessions.items():
+        times = [time for time, _, _ in run]
         span = times[-1] - times[0]
-        if span > LONGEST:
-            found["session-length", user, start, end] = (span, LONGEST, span / LONGEST, len(times))
+        if span > longest:
+            found["session-length", user, start, end] = (span, longest, span / longest, len(times))
         breaks = [later - earlier for earlier, later in pairwise(times)]
-        if len(times) >= ACTIONS and max(breaks) < PAUSE:
-            found["no-pause", user, start, end] = (max(breaks), PAUSE, PAUSE / max(1, *breaks), len(times))
+        if len(times) >= actions and max(breaks) < pause:
+            found["no-pause", user, start, end] = (max(breaks), pause, pause / max(1, *breaks), len(times))
     return found
 
 

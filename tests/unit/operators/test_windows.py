@@ -47,8 +47,8 @@ class WindowsOracle:
         table: Table = {}
         for event in set(self.accepted) if self.windows.dedupe else self.accepted:
             subject = event.user if self.windows.subject == "userId" else event.ad
-            for start in range(-size, event.time + 1):
-                if start % every == 0 and start <= event.time < start + size <= watermark:
+            for start in range((event.time - size) // every * every, event.time + 1, every):
+                if start <= event.time < start + size <= watermark:
                     views, clicks = table.get((subject, start, start + size), (0, 0))
                     counted = (views + (event.action == 0), clicks + (event.action == 1))
                     table[subject, start, start + size] = counted

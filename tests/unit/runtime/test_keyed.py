@@ -17,7 +17,9 @@ INTEGERS = pa.schema([pa.field("key", pa.int64(), nullable=False), pa.field("val
 STRINGS = pa.schema([pa.field("key", pa.string(), nullable=False), pa.field("value", pa.int64(), nullable=False)])
 SEVERAL = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 
-STEPS = st.lists(st.dictionaries(st.integers(0, 30), st.lists(st.integers(-(2**40), 2**40), max_size=2), max_size=12), max_size=25)
+STEPS = st.lists(
+    st.dictionaries(st.integers(0, 30), st.lists(st.integers(-(2**40), 2**40), max_size=2), max_size=12), max_size=25
+)
 """In each step, some keys and the values that they have from then on; a key without any is gone."""
 
 
