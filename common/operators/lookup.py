@@ -87,8 +87,8 @@ class Lookup:
                 self.fact.field(self.key),
                 pa.field(TIME, pa.int64(), nullable=False),
                 IS_FACT,
-                pa.field("fact", pa.struct(list(self._rest))),
-                pa.field("dimension", pa.struct(list(self.attributes))),
+                pa.field("fact", _nullable(self._rest)),
+                pa.field("dimension", _nullable(self.attributes)),
             ]
         )
 
@@ -189,7 +189,8 @@ class Lookup:
         codes = codes_of(rows, [self.key])
         is_last = np.concatenate([codes[1:] != codes[:-1], [True]])[: len(codes)]
         until = np.where(is_last, END, np.concatenate([times[1:], [END]])[: len(times)])
-        nothing = rows["dimension"].is_null().to_numpy() & (times <= over)
+        # A tombstone with a time is kept: an older row may still come, and it would hold again.
+        nothing = rows["dimension"].is_null().to_numpy() & (times == BEGINNING)
         return keep(rows, (until > over) & ~nothing)
 
     def _facts(self, asked: pa.Table) -> pa.Table:
@@ -244,6 +245,11 @@ class AsDimension:
             "dimension": _record(dimension, schema.field("dimension").type, deleted),
         }
         return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _nullable(schema: pa.Schema) -> pa.StructType:
+    """Columns as a record; all nullable, as Parquet asks of what is null with its record."""
+    return pa.struct([column.with_nullable(True) for column in schema])
 
 
 def _record(rows: pa.Table, type_: pa.StructType, missing: pa.Array | None) -> pa.Array:
