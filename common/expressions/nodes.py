@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.expressions.functions import COMPUTE
-from common.streams.columns import TIMESTAMP
+from common.streams.columns import TIMESTAMP, as_array
 
 Value = Any
 """A `pa.Array`, or a `pa.Scalar` where all records have one value."""
@@ -86,10 +86,7 @@ class Field:
         return ".".join(self.names)
 
     def evaluate(self, records: pa.Table) -> Value:
-        chunks = records[self.names[0]].chunks
-        if not chunks:
-            return pa.array([], self.type if self.kind is Kind.OTHER else self.kind.arrow)
-        column = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+        column = as_array(records[self.names[0]])
         if len(self.names) > 1:
             column = pc.struct_field(column, list(self.names[1:]))
         if self.kind is Kind.OTHER or column.type == self.kind.arrow:

@@ -132,7 +132,7 @@ class _Parser:
                 return Call("if", (self.truth("if", self.expression(test)), then, otherwise), then.kind)
             case ast.Call(ast.Name(function), arguments, []):
                 return self.call(function, [self.expression(argument) for argument in arguments])
-        raise self.wrong(f"'{ast.unparse(node)}' is not part of the language", "see jobs/routing/README.md")
+        raise self.wrong(f"'{ast.unparse(node)}' is not part of the language", "see common/expressions/README.md")
 
     def literal(self, node: ast.Constant) -> Literal:
         match node.value:

@@ -24,6 +24,7 @@ from common.operators.anchored import anchors
 from common.operators.order import order_by
 from common.operators.rows import codes_of, keep, late_rows, late_schema, order_of, split
 from common.operators.step import END, Step, Watermarks
+from common.streams.columns import as_array
 
 OPEN, COMPLETE, INCOMPLETE = 0, 1, 2
 """What a round was given out as; `OPEN`: it was not."""
@@ -172,7 +173,7 @@ class Gate:
         chosen = chosen[order_by([rounds.of[chosen], kind[chosen]])]
         taken = rows.take(pa.array(chosen)).combine_chunks()
         fields = list(self.event_schema)
-        values = pa.StructArray.from_arrays([_array(taken, f.name, f.type) for f in fields], fields=fields)
+        values = pa.StructArray.from_arrays([as_array(taken[f.name]) for f in fields], fields=fields)
         offsets = np.concatenate([[0], np.cumsum(rounds.kinds[which])]).astype(np.int32)
         start = rounds.start[which]
         return pa.table(
@@ -271,8 +272,3 @@ def _unknown(events: pa.Table) -> pa.Table:
 def _difference(after: pa.Table, before: pa.Table, emitted: int) -> int:
     """How many more events are given out as this than before."""
     return sum(sign * int((rows["emitted"].to_numpy() == emitted).sum()) for sign, rows in ((1, after), (-1, before)))
-
-
-def _array(rows: pa.Table, name: str, type_: pa.DataType) -> pa.Array:
-    chunks = rows[name].chunks
-    return chunks[0] if chunks else pa.array([], type_)

@@ -25,6 +25,7 @@ from common.errors import AdstreamError
 from common.operators.order import order_by
 from common.operators.rows import codes_of, keep, late_rows, late_schema, split
 from common.operators.step import BEGINNING, END, Step, Watermarks
+from common.streams.columns import as_array
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -236,7 +237,7 @@ class AsDimension:
         rows = dimension.num_rows
         schema = self.lookup.event_schema
         timed = TIME in self.lookup.dimension.names
-        deleted = _array(dimension["isDeleted"]) if "isDeleted" in dimension.column_names else None
+        deleted = as_array(dimension["isDeleted"]) if "isDeleted" in dimension.column_names else None
         columns = {
             self.lookup.key: dimension[self.lookup.key],
             TIME: dimension[TIME] if timed else pa.repeat(pa.scalar(BEGINNING, pa.int64()), rows),
@@ -253,21 +254,14 @@ def _nullable(schema: pa.Schema) -> pa.StructType:
 
 
 def _record(rows: pa.Table, type_: pa.StructType, missing: pa.Array | None) -> pa.Array:
-    columns = [_array(rows[field.name]) for field in type_]
+    columns = [as_array(rows[field.name]) for field in type_]
     return pa.StructArray.from_arrays(columns, fields=list(type_), mask=missing)
 
 
 def _fields(records: pa.ChunkedArray, schema: pa.Schema) -> dict[str, pa.Array]:
     """The fields of records as columns."""
-    array = _array(records)
+    array = as_array(records)
     return {name: pc.struct_field(array, [name]) for name in schema.names}
-
-
-def _array(column: pa.ChunkedArray) -> pa.Array:
-    chunks = column.chunks
-    if not chunks:
-        return pa.array([], column.type)
-    return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
 
 
 def _is_fact(rows: pa.Table) -> Bools:

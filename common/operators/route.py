@@ -25,7 +25,7 @@ from common.contracts.contract import Contract
 from common.expressions.nodes import Expression, evaluate, is_true
 from common.operators.buckets import concat
 from common.operators.step import END, Step, Watermarks
-from common.streams.columns import timestamps_to_ms
+from common.streams.columns import as_array, timestamps_to_ms
 from common.streams.conform import conform
 from common.streams.json_text import json_text
 
@@ -119,13 +119,13 @@ class Assign:
         rows = records.combine_chunks()
         wanted = _mask(is_true(self.rules.wanted, rows))
         found = np.where(wanted, REST, FILTERED).astype(np.int16)
-        keys = json_text(_array(rows["key"]))
+        keys = json_text(as_array(rows["key"]))
         for number, _, rule in self.rules.numbered():
             mine = _mask(is_true(rule.where, rows)) & (found == REST)
             if mine.any():
                 found[mine] = number
                 keys = pc.if_else(pa.array(mine), json_text(evaluate(rule.key, rows)), keys)
-        time = timestamps_to_ms(pc.struct_field(_array(rows["value"]), self.rules.source.meta.event_time))
+        time = timestamps_to_ms(pc.struct_field(as_array(rows["value"]), self.rules.source.meta.event_time))
         return pa.table([*rows.columns, time, pa.array(found), keys], schema=self.rules.schema)
 
 
@@ -247,18 +247,13 @@ def _unrouted(rows: pa.Table, places: Places, branch: str | None, reasons: str |
     taken = rows.take(pa.array(places))
     each = [reasons] * len(places) if isinstance(reasons, str) else list(reasons)
     columns = [
-        json_text(_array(taken["key"])),
-        json_text(_array(taken["value"])),
+        json_text(as_array(taken["key"])),
+        json_text(as_array(taken["value"])),
         taken["eventTime"],
         pa.array([branch] * len(places), pa.string()),
         pa.array(each, pa.string()),
     ]
     return pa.table(columns, schema=UNROUTED_ROWS)
-
-
-def _array(column: pa.ChunkedArray) -> pa.Array:
-    """A column of a table of at most one chunk, as an array."""
-    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
 
 
 def _mask(booleans: pa.Array) -> npt.NDArray[np.bool_]:

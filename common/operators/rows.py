@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from common.operators.order import order_by
+from common.streams.columns import as_array
 from common.streams.json_text import json_lines
 
 Ints = npt.NDArray[np.int64]
@@ -50,9 +51,7 @@ def codes_of(rows: pa.Table, names: Sequence[str]) -> Ints:
     if rows.num_rows == 0:
         return codes
     for name in names:
-        column = rows[name].combine_chunks()
-        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-        found = column.dictionary_encode().indices.to_numpy().astype(np.int64)
+        found = as_array(rows[name]).dictionary_encode().indices.to_numpy().astype(np.int64)
         codes = np.unique(codes * (int(found.max()) + 1) + found, return_inverse=True)[1]
     return codes
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from common.contracts.contract import load
-from common.streams.columns import ms_to_timestamps
+from common.streams.columns import as_array, ms_to_timestamps
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,10 @@ class UnroutedRecords:
         fields = list(schema.field("value").type)
         columns = {
             "stream": pa.repeat(self.stream, rows.num_rows),
-            "value": _array(rows, "value"),
-            "eventTime": ms_to_timestamps(_array(rows, "eventTime")),
-            "branch": _array(rows, "branch"),
-            "reason": _array(rows, "reason"),
+            "value": as_array(rows["value"]),
+            "eventTime": ms_to_timestamps(as_array(rows["eventTime"])),
+            "branch": as_array(rows["branch"]),
+            "reason": as_array(rows["reason"]),
         }
         value = pa.StructArray.from_arrays([columns[field.name] for field in fields], fields=fields)
-        return pa.Table.from_arrays([_array(rows, "key"), value], schema=schema)
-
-
-def _array(rows: pa.Table, name: str) -> pa.Array:
-    chunks = rows[name].chunks
-    return pa.concat_arrays(chunks) if chunks else pa.array([], rows.schema.field(name).type)
+        return pa.Table.from_arrays([as_array(rows["key"]), value], schema=schema)
