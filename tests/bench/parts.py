@@ -12,6 +12,7 @@ from common.runtime.spec import JobSpec
 from common.setup.jars import jars
 from common.setup.java import java_home
 from tests.bench.inputs import made
+from tests.bench.live import broker, followed
 from tests.bench.report import GIB, Growth, Line, Peak, Speed, Start
 from tests.bench.sides import CORES, MEMORY, Native, by_hand, ours
 
@@ -23,6 +24,8 @@ TINY = 1_000
 DELAY = "31 minutes"
 """The native stream's watermark delay: the suite's default out-of-orderness and grace together."""
 WHOLE_INPUT_HOURS = 96
+FOLLOWING = ("local", "spark", "flink")
+"""The engines that can follow a stream."""
 
 
 def local() -> Iterator[Line]:
@@ -84,6 +87,13 @@ def start() -> Iterator[Line]:
         yield Start(f"{engine}, 1,000 events, start to end", ours(engine, "batch", made(TINY, 1), times=1))
 
 
+def latency() -> Iterator[Line]:
+    """How long a session that has closed takes to the output topic; Beam can't follow a stream."""
+    with broker() as address:
+        for engine in FOLLOWING:
+            yield followed(engine, address)
+
+
 def _spark(**options: str) -> Native:
     environment = {"JAVA_HOME": str(java_home()), "PYSPARK_PYTHON": sys.executable}
     return Native("spark", {"tasks": CORES, "memory": MEMORY, **options}, environment)
@@ -98,5 +108,6 @@ PARTS: Mapping[str, Callable[[], Iterator[Line]]] = MappingProxyType(
         "beam": beam,
         "scale": scale,
         "start": start,
+        "latency": latency,
     }
 )
