@@ -88,12 +88,12 @@ class Run:
         Raises:
             AdstreamError: The checkpoint was made under parameters that the state depends on.
         """
-        clock = Clock.start(self.source.partitions, self.settings.out_of_orderness, self.settings.idle_steps)
+        clock = Clock.start(self.source.partitions, self.settings.out_of_orderness, self.settings.idle_after)
         start = Manifest.start(self.plan.name, clock, self.settings.buckets, self.plan.operator.fingerprint)
         manifest = self.checkpoint.load() or start
         manifest.check(start.fingerprint, self.checkpoint.root)
         # Out-of-orderness and idleness may be changed between runs; what was seen stays.
-        clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_steps=clock.idle_steps)
+        clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_after=clock.idle_after)
         return replace(manifest, clock=clock)
 
     def resume(self) -> Manifest:

@@ -37,7 +37,7 @@ SETTINGS = MappingProxyType(
         "gap": 10,
         "grace": 0,
         "out_of_orderness": 0,
-        "idle_steps": 0,
+        "idle_after": 0,
         "dedupe": True,
         "max_future_skew": 0,
         "buckets": 4,
@@ -45,6 +45,10 @@ SETTINGS = MappingProxyType(
     }
 )
 """The settings of a case that says nothing else. Times are so small that a case can be reasoned about by hand."""
+
+
+BETWEEN_STEPS = 60_000
+"""How long after the step before it a step arrives, in ms."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from common.operators.step import BEGINNING, END
-from tests.conformance.case import CLOCK, STREAMS, Case, Step
+from tests.conformance.case import BETWEEN_STEPS, CLOCK, STREAMS, Case, Step
 from tests.conformance.notation import Change
 from tests.conformance.oracle import Oracle, Table
 
@@ -13,7 +13,7 @@ from tests.conformance.oracle import Oracle, Table
 def expect(case: Case) -> Case:
     """The case with the expectations that the oracle gives; dead letters stay as they are."""
     oracle = Oracle(case.setting("gap"), case.setting("grace"), case.setting("dedupe"))
-    clock = PlainClock(case.setting("out_of_orderness"), case.setting("idle_steps"))
+    clock = PlainClock(case.setting("out_of_orderness"), case.setting("idle_after"))
     before: Table = {}
     steps = []
     for step in case.steps:
@@ -33,23 +33,24 @@ class PlainClock:
 
     Args:
         out_of_orderness: How far it stays behind the latest event, in ms.
-        idle_steps: After how many steps without an event a stream is left out; 0 for never.
+        idle_after: After how long without an event a stream is left out, in ms; 0 for never.
     """
 
-    def __init__(self, out_of_orderness: int, idle_steps: int) -> None:
+    def __init__(self, out_of_orderness: int, idle_after: int) -> None:
         self.watermark = BEGINNING
         self._behind = out_of_orderness + 1
-        self._idle_steps = idle_steps
+        self._idle_after = idle_after
         self._times: dict[str, list[int]] = {stream: [] for stream in STREAMS}
-        self._silent = dict.fromkeys(STREAMS, 0)
+        self._silent: dict[str, int] = {}
 
     def observe(self, step: Step) -> None:
         """Moves on by what arrived."""
         for action, stream in enumerate(STREAMS):
             times = [event.time for event in step.arrivals if event.action == action]
             self._times[stream] += times
-            self._silent[stream] = 0 if times else self._silent[stream] + 1
-        idle = {stream for stream in STREAMS if self._idle_steps and self._silent[stream] >= self._idle_steps}
+            first = stream not in self._silent
+            self._silent[stream] = 0 if times or first else self._silent[stream] + BETWEEN_STEPS
+        idle = {stream for stream in STREAMS if self._idle_after and self._silent[stream] >= self._idle_after}
         live = [self._times[stream] for stream in STREAMS if stream not in idle]
         if live and all(live):
             self.watermark = max(self.watermark, min(map(max, live)) - self._behind)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.conformance.case import STREAMS, Case, Step
+from tests.conformance.case import BETWEEN_STEPS, STREAMS, Case, Step
 from tests.conformance.oracle import Event
+
+FIRST_STEP = 1_767_225_600_000
+"""When the first step arrives, in epoch ms."""
 
 
 def write(case: Case, root: Path, steps: int) -> Path:
@@ -23,7 +27,10 @@ def write(case: Case, root: Path, steps: int) -> Path:
     for stream in STREAMS:
         (root / stream).mkdir(parents=True, exist_ok=True)
         for number, step in enumerate(case.steps[:steps]):
-            (root / stream / file_name(number)).write_bytes(b"".join(_lines(step, stream)))
+            path = root / stream / file_name(number)
+            path.write_bytes(b"".join(_lines(step, stream)))
+            arrived = (FIRST_STEP + number * BETWEEN_STEPS) / 1000
+            os.utime(path, (arrived, arrived))
     return root
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from common.operators.step import BEGINNING
-from tests.conformance.case import Case, Step
+from tests.conformance.case import BETWEEN_STEPS, Case, Step
 from tests.conformance.expected import expect
 from tests.conformance.oracle import Event
 
@@ -25,7 +25,7 @@ def random_case(seed: int, steps: int, events: int) -> Case:
         "gap": rng.choice([1, 10, 25]),
         "grace": rng.choice([1, 15, 60, 200]),
         "out_of_orderness": rng.choice([0, 0, 20]),
-        "idle_steps": rng.choice([0, 0, 2]),
+        "idle_after": rng.choice([0, 0, 2]) * BETWEEN_STEPS,
         "buckets": rng.choice([1, 4, 7]),
     }
     seen: list[Event] = []

@@ -18,7 +18,7 @@ from pyflink.datastream.functions import FlatMapFunction
 from common.runtime.checkpoint import Manifest
 from common.runtime.frames import Frame
 from common.runtime.run import BATCH, Run, now_ms, step_name
-from common.streams.folder import Position, Split
+from common.streams.folder import Arrivals, Position, Split
 
 SPLIT_BYTES = 32 * 2**20
 
@@ -35,6 +35,7 @@ class Turn:
         shards: In how many parts it is written.
         ended: Whether the input has ended with it: the watermark goes to infinity.
         last: Whether the run ends with it: the state is saved in the suite's checkpoint.
+        arrived: When its records had arrived, in epoch ms.
     """
 
     step: int
@@ -44,6 +45,7 @@ class Turn:
     shards: int
     ended: bool
     last: bool
+    arrived: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,17 +121,18 @@ def batch_agenda(run: Run) -> Agenda:
 
 def stream_agenda(run: Run, manifest: Manifest) -> Agenda:
     """The steps there are after a checkpoint, and the end of the input if the run is to drain."""
-    taken: list[tuple[Position, tuple[Split, ...]]] = []
+    taken: list[Arrivals] = []
     position = manifest.position
     while (arrivals := run.source.next_step(position)) is not None:
         position = arrivals.position
-        taken.append((position, arrivals.splits))
+        taken.append(arrivals)
     if run.spec.drain:
-        taken.append((position, ()))
+        taken.append(Arrivals((), position))
     units = []
-    for place, (position, splits) in enumerate(taken):
-        step, ended, last = manifest.step + place, not splits, place == len(taken) - 1
-        units.append(Unit(Turn(step, step_name(step), position, 1, _shards(run), ended, last), splits))
+    for place, arrivals in enumerate(taken):
+        step, ended, last = manifest.step + place, not arrivals.splits, place == len(taken) - 1
+        turn = Turn(step, step_name(step), arrivals.position, 1, _shards(run), ended, last, arrivals.arrived)
+        units.append(Unit(turn, arrivals.splits))
     return Agenda(tuple(units), run.settings.parallelism)
 
 

@@ -119,7 +119,7 @@ def _take(
                 dead[batch.dead_bucket].append(batch.dead)
             if batch.latest > BEGINNING:
                 latest[split.partition] = max(batch.latest, latest.get(split.partition, BEGINNING))
-    clock = manifest.clock.observe(latest) if arrivals else manifest.clock.ended()
+    clock = manifest.clock.observe(latest, arrivals.arrived) if arrivals else manifest.clock.ended()
     moments = clock.since(manifest.clock)
 
     def step(bucket: int) -> tuple[int, BucketStep]:

@@ -56,22 +56,24 @@ class OneStep:
         run: The run.
         before: The checkpoint before the step.
         tasks: How many tasks step buckets; bucket `b` belongs to task `b % tasks`.
+        arrived: When the step's records had arrived, in epoch ms.
     """
 
     run: Run
     before: Manifest
     tasks: int
+    arrived: int = 0
 
     def arrive(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Steps the buckets that got events, and those that have become due."""
         groups = by_bucket(batches)
         first = next(groups, None)
         if first is None:
-            yield self._take((), self.before.clock.observe({}), {})
+            yield self._take((), self.before.clock.observe({}, self.arrived), {})
             return
         # Every bucket gets all TIME frames of the step, so the first bucket's settle the clock.
         latest = latest_by_partition(first[1])
-        yield self._take(chain([first], groups), self.before.clock.observe(latest), latest)
+        yield self._take(chain([first], groups), self.before.clock.observe(latest, self.arrived), latest)
 
     def end(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Steps all buckets that hold something, with the watermark at infinity; takes a row a task, of anything."""

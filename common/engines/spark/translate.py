@@ -136,15 +136,16 @@ class _Steps:
             if offset["step"] == self.manifest.step:
                 return  # a query's first micro-batch comes even when nothing has arrived: that is no step
             assert offset["step"] == self.manifest.step + 1, "a micro-batch is one step"
-            reports = _collect(_shuffled(frames, self._tasks), self._step().arrive)
-            clock = self.manifest.clock.observe(reports.latest())
+            arrived = offset["arrived"]
+            reports = _collect(_shuffled(frames, self._tasks), self._step(arrived).arrive)
+            clock = self.manifest.clock.observe(reports.latest(), arrived)
             self._complete(Position(**offset["position"]), clock, reports)
         except Exception as error:  # Spark passes on only its text
             self._failure = error
             raise
 
-    def _step(self) -> OneStep:
-        return OneStep(self._run, self.manifest, self._tasks)
+    def _step(self, arrived: int = 0) -> OneStep:
+        return OneStep(self._run, self.manifest, self._tasks, arrived)
 
     def _complete(self, position: Position, clock: Clock, reports: Reports) -> None:
         self.manifest = self._run.complete(self.manifest, position, clock, reports.results(), reports.parts())
