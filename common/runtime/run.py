@@ -17,6 +17,7 @@ from common.operators.step import BEGINNING, END
 from common.runtime.checkpoint import PLANS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.front import Front
+from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.folder import Position
@@ -141,7 +142,7 @@ class Run:
     def advance(
         self, manifest: Manifest, position: Position, clock: Clock, results: Iterable[BucketResult]
     ) -> Manifest:
-        """The checkpoint that follows a step, logged but not saved; arguments as `complete` takes them."""
+        """The checkpoint that follows a step, logged and measured, but not saved; arguments as `complete` takes them."""
         buckets, counters = list(manifest.buckets), Counter(manifest.counters)
         for result in results:
             buckets[result.bucket] = BucketState(result.path, result.due, result.gauges)
@@ -154,9 +155,9 @@ class Run:
             buckets=tuple(buckets),
             counters=dict(counters),
         )
-        log.info(
-            "step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(self.metrics(after))
-        )
+        total = self.metrics(after)
+        log.info("step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(total))
+        Metrics.load(self.checkpoint.root).after(after, total, now_ms()).save(self.checkpoint.root)
         return after
 
     def metrics(self, manifest: Manifest) -> dict[str, int]:
