@@ -37,12 +37,9 @@ def produce(settings: GeneratorSettings, broker: str, rate: float, limit: int) -
     ticker = _Ticker()
     # The advertisements are there before anybody looks at one.
     known = produce_batches(address, [{ADVERTISEMENTS: advertisements(settings.advertisements)}], _silent)
-    started = time.monotonic()
     sent = produce_batches(address, _batches(settings, rate, ticker), ticker.told, limit)
-    seconds = time.monotonic() - started
-    where = f"kafka://{address.bootstrap}"
-    rows = {"events": sent, ADVERTISEMENTS: known, "seconds": f"{seconds:.1f}", "events/s": f"{sent / seconds:,.0f}"}
-    show_pairs("made up", {**rows, "where": where})
+    rows = {"events": sent, ADVERTISEMENTS: known, "seconds": f"{ticker.seconds:.1f}"}
+    show_pairs("made up", {**rows, "where": f"kafka://{address.bootstrap}"})
     return ExitCode.INTERRUPTED if sent < limit else ExitCode.OK
 
 
@@ -61,11 +58,20 @@ class _Ticker:
 
     def __init__(self) -> None:
         self.behind_ms = 0
-        self._last = (time.monotonic(), 0)
+        self._started = 0.0
+        self._last = (0.0, 0)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been since the first records were sent."""
+        return time.monotonic() - self._started if self._started else 0.0
 
     def told(self, sent: int) -> None:
         """Takes how many records were sent so far."""
-        (then, before), now = self._last, time.monotonic()
+        now = time.monotonic()
+        if not self._started:
+            self._started, self._last = now, (now, sent)
+        then, before = self._last
         if now - then < TOLD_EVERY_SECONDS:
             return
         pace = (sent - before) / (now - then)
