@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from common.config.job import JobSettings
 from common.contracts.contract import Contract, load
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
+from common.runtime.bucket import Round
 from common.runtime.checkpoint import PLANS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.front import Front
@@ -43,13 +46,24 @@ def step_name(step: int) -> str:
 
 @dataclass(frozen=True)
 class BucketResult:
-    """What a task reports of a bucket's step; small, and made of plain values."""
+    """What a task reports of a round of a bucket's step; small, and made of plain values.
 
+    Attributes:
+        round: The round.
+        bucket: The bucket.
+        state: Where its state lies now.
+        counters: What happened in it.
+    """
+
+    round: int
     bucket: int
-    path: str = ""
-    due: int = END
+    state: BucketState = field(default_factory=BucketState)
     counters: Mapping[str, int] = field(default_factory=dict)
-    gauges: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> BucketResult:
+        """Reads what `dataclasses.asdict` and JSON made of it."""
+        return cls(content["round"], content["bucket"], BucketState.of(content["state"]), content["counters"])
 
 
 @dataclass(frozen=True)
@@ -83,14 +97,23 @@ class Run:
             checkpoint=Checkpoint(spec.checkpoint),
         )
 
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """What is run between two shuffles, first to last."""
+        segments = self.checkpoint.segments
+        return tuple(
+            Round(self.plan, number, self.settings.buckets, segments) for number in range(len(self.plan.rounds))
+        )
+
     def kept(self) -> Manifest:
         """The last complete checkpoint, or the one before the first step; it changes nothing.
 
         Raises:
             AdstreamError: The checkpoint was made under parameters that the state depends on.
         """
-        clock = Clock.start(self.source.partitions, self.settings.out_of_orderness, self.settings.idle_after)
-        start = Manifest.start(self.plan.name, clock, self.settings.buckets, self.plan.operator.fingerprint)
+        timed = tuple(p for p in self.source.partitions if p.partition("/")[0] in self.plan.timed)
+        clock = Clock.start(timed, self.settings.out_of_orderness, self.settings.idle_after)
+        start = Manifest.start(self.plan, clock, self.settings.buckets)
         manifest = self.checkpoint.load() or start
         manifest.check(start.fingerprint, self.checkpoint.root)
         # Out-of-orderness and idleness may be changed between runs; what was seen stays.
@@ -136,23 +159,28 @@ class Run:
         """
         self.sink.deliver(step_name(manifest.step), parts)
         after = self.advance(manifest, position, clock, results)
-        self.checkpoint.save(after)
+        self.save(after)
         return after
+
+    def save(self, manifest: Manifest) -> None:
+        """Makes a checkpoint the last complete one; what led to it is no longer needed."""
+        self.checkpoint.save(manifest)
+        self.source.settled(manifest.position)
 
     def advance(
         self, manifest: Manifest, position: Position, clock: Clock, results: Iterable[BucketResult]
     ) -> Manifest:
         """The checkpoint that follows a step, logged and measured, but not saved; arguments as `complete` takes them."""
-        buckets, counters = list(manifest.buckets), Counter(manifest.counters)
+        rounds, counters = [list(buckets) for buckets in manifest.rounds], Counter(manifest.counters)
         for result in results:
-            buckets[result.bucket] = BucketState(result.path, result.due, result.gauges)
+            rounds[result.round][result.bucket] = result.state
             counters.update(result.counters)
         after = replace(
             manifest,
             step=manifest.step + 1,
             position=position,
             clock=clock,
-            buckets=tuple(buckets),
+            rounds=tuple(map(tuple, rounds)),
             counters=dict(counters),
         )
         total = self.metrics(after)
@@ -163,7 +191,7 @@ class Run:
     def metrics(self, manifest: Manifest) -> dict[str, int]:
         """A checkpoint's counters, and its gauges added up over buckets."""
         total = Counter(manifest.counters)
-        for bucket in manifest.buckets:
+        for bucket in chain.from_iterable(manifest.rounds):
             total.update(bucket.gauges)
         return dict(total)
 

@@ -47,6 +47,11 @@ class Split:
         """Where a dead letter says that it stood: the file below the input folder, or the partition."""
         return f"{self.stream}/{Path(self.path).name}" if self.number < 0 else self.partition
 
+    @property
+    def order(self) -> str:
+        """Sorts the splits of a partition as they stand in it."""
+        return f"{Path(self.path).name if self.number < 0 else ''}/{self.start:020d}"
+
 
 @dataclass(frozen=True)
 class Position:

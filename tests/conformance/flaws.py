@@ -239,11 +239,11 @@ FLAWS = (
     Flaw(
         "the state is lost at a restart",
         "common.runtime.checkpoint",
-        "if not state.path:",
+        "if not stored.paths:",
         "if schema is not None:",
         "restart-with-everything-stopped",
         "- ada 0..26 V1@0 V1@8 V1@16",
-        "common.runtime.checkpoint:Checkpoint.read_state",
+        "common.runtime.checkpoint:Checkpoint._read",
     ),
     Flaw(
         "the watermark is lost at a restart",
@@ -266,8 +266,8 @@ FLAWS = (
     Flaw(
         "an output is delivered twice",
         LOCAL,
-        "            writer.write(stepped.records)\n            path",
-        "            writer.write(stepped.records)\n            writer.write(stepped.records)\n            path",
+        "writer.write(done.records)\n                results",
+        "writer.write(done.records)\n                writer.write(done.records)\n                results",
         "drop-late-straight",
         "+ ada 0..10 V1@0",
         f"{LOCAL}:_take",
@@ -275,7 +275,7 @@ FLAWS = (
     Flaw(
         "buckets without events are never stepped",
         LOCAL,
-        " or kept.due <= clock.watermark",
+        " or kept[b].due_at(clock.watermark)",
         "",
         "wait-holds-back-straight",
         "- ada 0..10 V1@0",
@@ -284,11 +284,11 @@ FLAWS = (
     Flaw(
         "dead letters are counted but not written",
         LOCAL,
-        "dead[batch.dead_bucket].append(batch.dead)",
-        "dead[batch.dead_bucket].append(batch.dead.slice(0, 0))",
+        "home.dead.append(batch.dead)",
+        "home.dead.append(batch.dead.slice(0, 0))",
         "bad-times-straight",
         "value.createdEventTime is negative",
-        f"{LOCAL}:_take",
+        f"{LOCAL}:_arrived",
     ),
     Flaw(
         "events of a bounded run can be late",
@@ -297,6 +297,6 @@ FLAWS = (
         "Watermarks(1_000, END))",
         "bounded-corrections-bounded",
         "+ ada V1@0 at watermark 1000",
-        f"{LOCAL}:_step",
+        f"{LOCAL}:_round",
     ),
 )

@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 from pyspark.sql.streaming.datasource import ReadLimit, ReadMaxFiles, SupportsTriggerAvailableNow
 from pyspark.sql.types import StructType
@@ -34,9 +35,16 @@ FRAMES = pa.schema(
         pa.field("partition", pa.string()),
         pa.field("latest", pa.int64()),
         pa.field("payload", pa.binary()),
+        pa.field("stage", pa.string()),
+        pa.field("order", pa.string()),
+        pa.field("records", pa.int64()),
     ]
 )
-FRAMES_DDL = "bucket int, kind string, partition string, latest long, payload binary"
+FRAMES_DDL = (
+    "bucket int, kind string, partition string, latest long, payload binary, stage string, `order` string, records long"
+)
+REPORT = "report"
+"""The kind of a row that carries the report of a task of an earlier round to the driver."""
 SPLIT_BYTES = 2 * 2**20
 """About how much of a file one task of a step reads."""
 ROW_BYTES = 8 * 2**20
@@ -91,15 +99,32 @@ def by_bucket(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, list[Fra
         yield bucket, list(frames)
 
 
+def report_row(payload: bytes) -> pa.RecordBatch:
+    """A report as a row of `FRAMES`."""
+    columns: list[Any] = [0, REPORT, "", 0, payload, "", "", 0]
+    return pa.record_batch([pa.array([c], f.type) for c, f in zip(columns, FRAMES, strict=True)], schema=FRAMES)
+
+
+def without_reports(batches: Iterable[pa.RecordBatch], reports: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Rows of `FRAMES`, but for reports, which are put into a list to be passed on."""
+    for batch in batches:
+        told = pc.equal(batch.column("kind"), REPORT)
+        reports.append(batch.filter(told))
+        yield batch.filter(pc.invert(told))
+
+
 def _rows(frames: list[Frame]) -> pa.RecordBatch:
-    columns = zip(*((f.bucket, f.kind.value, f.partition, f.latest, f.payload) for f in frames), strict=True)
+    columns = zip(
+        *((f.bucket, f.kind.value, f.partition, f.latest, f.payload, f.stage, f.order, f.records) for f in frames),
+        strict=True,
+    )
     return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, FRAMES, strict=True)], schema=FRAMES)
 
 
 def _frames(batches: Iterable[pa.RecordBatch]) -> Iterator[Frame]:
     for batch in batches:
-        for bucket, kind, partition, latest, payload in zip(*(c.to_pylist() for c in batch.columns), strict=True):
-            yield Frame(bucket, Kind(kind), partition, latest, payload)
+        for bucket, kind, *rest in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+            yield Frame(bucket, Kind(kind), *rest)
 
 
 class ArrivalsSource(DataSource):

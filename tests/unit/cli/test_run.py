@@ -195,7 +195,7 @@ def test_an_output_that_is_a_file_is_refused(adstream: Adstream, ads: Path, tmp_
     assert "is not a folder: choose another --output" in said.error
 
 
-@pytest.mark.parametrize(("assignment", "was"), [("buckets=8", "buckets=64"), ("gap=1h", "gap=1800000")])
+@pytest.mark.parametrize(("assignment", "was"), [("buckets=8", "buckets=64"), ("gap=1h", "sessions.gap=1800000")])
 def test_a_checkpoint_of_other_parameters_is_refused_before_the_engine_starts(
     adstream: Adstream, ads: Path, tmp_path: Path, assignment: str, was: str
 ) -> None:

@@ -8,12 +8,16 @@ from common.runtime.checkpoint import METRICS, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.metrics import Metrics
 from common.streams.folder import Position
+from common.topology.plan import compile_plan
+from jobs.sessions.settings import Settings
+from jobs.sessions.topology import topology
 
+PLAN = compile_plan(topology(Settings()))
 CLOCK = Clock.start(("views",), 0)
 
 
 def manifest(step: int, arrived: int) -> Manifest:
-    start = Manifest.start("sessions", CLOCK, 2, {})
+    start = Manifest.start(PLAN, CLOCK, 2)
     clock = CLOCK.observe({"views": 100}, arrived)
     return replace(start, step=step, clock=clock, position=Position({"views": step}), counters={"late": 3})
 
