@@ -28,6 +28,8 @@ from common.streams.folder import Position
 MANIFEST = "manifest.json"
 PLANS = "plans"
 """The folder in which the steps of a broker are written down (`common.streams.source.Planned`)."""
+SCHEMAS = "schemas"
+"""The folder in which the schemas of a registry are kept (`common.streams.kafka.schemas`). They are no state."""
 LAYOUT = 1
 
 

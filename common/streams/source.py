@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -49,20 +50,21 @@ class Source(Protocol):
         ...
 
 
-def open_source(place: str, streams: tuple[str, ...], log: Path) -> Source:
+def open_source(place: str, streams: tuple[str, ...], log: Path, schemas: Path) -> Source:
     """The source of a job.
 
     Args:
         place: A folder, or the address of a broker.
         streams: What the job reads.
         log: Where the steps of a broker are written down.
+        schemas: Where the schemas of its registry are kept.
 
     Raises:
         AdstreamError: The place or one of the streams is not there.
     """
     if place.startswith(BROKER):
         # Only a run on a broker needs its client, which not every installation has.
-        source = import_module("common.streams.kafka.source").KafkaSource.open(place, streams)
+        source = import_module("common.streams.kafka.source").KafkaSource.open(place, streams, str(schemas))
         return Planned(source, str(log))
     return FolderSource.open(place, streams)
 
@@ -97,8 +99,12 @@ class Planned:
             path.parent.mkdir(parents=True, exist_ok=True)
             staged = path.with_suffix(f".{os.getpid()}")
             staged.write_text(json.dumps(asdict(arrivals)))
-            staged.replace(path)
-        return arrivals
+            # A second copy of the job may have planned the step at the same moment: whoever was first has.
+            with suppress(FileExistsError):
+                path.hardlink_to(staged)
+            staged.unlink()
+            return _arrivals(json.loads(path.read_text()))
+        return None
 
     def everything(self, split_bytes: int) -> tuple[Split, ...]:
         """As `Source.everything`."""

@@ -14,6 +14,7 @@ from common.streams.decode import read
 from common.streams.folder import FolderSource, Position, Split
 from common.streams.kafka.address import Address
 from common.streams.kafka.errors import told_plainly
+from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.sink import Deliveries, plain, send
 from common.streams.kafka.wire import Part
 
@@ -66,7 +67,7 @@ def _interleaved(address: Address, splits: tuple[Split, ...]) -> Iterator[Record
 
 def _records(address: Address, split: Split) -> Iterator[Record]:
     contract = load(split.stream)
-    key, value = (Part(address.registry, contract, name) for name in ("key", "value"))
+    key, value = (Part(Schemas(address.registry), contract, name) for name in ("key", "value"))
     for decoded in read(split, contract, END):
         keys, values = (plain(decoded.records[name].combine_chunks()).to_pylist() for name in ("key", "value"))
         for record in zip(key.encode(keys), value.encode(values), strict=True):
