@@ -389,8 +389,8 @@ def test_poison_goes_to_the_dead_letters(job: Job, adstream: Adstream, ads: Path
         f"value can't be decoded with schema {int.from_bytes(value, 'big')}": (ann, view[:6]),
         "value has 3 bytes behind its end": (ann, view + b"end"),
         "key is not in Confluent's wire format": (b"ann", view),
-        "key is missing": (None, view),
-        "value is missing": (ann, None),
+        "key is null": (None, view),
+        "value is null": (ann, None),
     }
     producer, places = Producer(job.broker.client()), {}
     for reason, (record_key, record_value) in poison.items():

@@ -60,16 +60,21 @@ def existing(address: Address, names: Iterable[str]) -> dict[str, Topic]:
     admin, found = AdminClient(address.client()), {}
     for name in names:
         with told_plainly(address, f"stream '{name}': reading its configuration"):
-            topic = admin.list_topics(topic=name, timeout=REACH_SECONDS).topics[name]
-            if topic.error is not None:
-                if topic.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    continue
-                raise KafkaException(topic.error)
-            resource = ConfigResource(ConfigResource.Type.TOPIC, name)
-            described = admin.describe_configs([resource], request_timeout=TIMEOUT_SECONDS)[resource].result()
-            config = {key: entry.value for key, entry in described.items()}
-            found[name] = Topic(name, len(topic.partitions), config)
+            try:
+                found[name] = _described(admin, name)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
     return found
+
+
+def _described(admin: AdminClient, name: str) -> Topic:
+    topic = admin.list_topics(topic=name, timeout=REACH_SECONDS).topics[name]
+    if topic.error is not None:
+        raise KafkaException(topic.error)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+    described = admin.describe_configs([resource], request_timeout=TIMEOUT_SECONDS)[resource].result()
+    return Topic(name, len(topic.partitions), {key: entry.value for key, entry in described.items()})
 
 
 def create(address: Address, topics: Iterable[Topic]) -> list[str]:
