@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,6 +70,17 @@ def ads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ads") / "streams"
     generate(GeneratorSettings(events=20_000, users=1_000, files=10, malformed=0.0), folder, "parquet")
     return folder
+
+
+@pytest.fixture(scope="module")
+def halves(ads: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The same events in two folders, the earlier files in the first: what is there before a job, and what comes then."""
+    first, rest = (tmp_path_factory.mktemp("ads") / name for name in ("first", "rest"))
+    for number, path in enumerate(sorted(ads.glob("*/*.parquet"), key=lambda path: path.name)):
+        target = (first if number < 4 else rest) / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(path)
+    return first, rest
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +190,13 @@ def job(empty: Address, tmp_path: Path) -> Job:
 
 def caught_up(job: Job) -> bool:
     """Whether the job has taken all that is in its input streams."""
-    manifest = Checkpoint(job.output / "_checkpoint").load()
-    return manifest is not None and dict(manifest.position.counts) == KafkaSource.at(job.broker, INPUTS).ends()
+    return taken(job.output / "_checkpoint") == KafkaSource.at(job.broker, INPUTS).ends()
+
+
+def taken(checkpoint: Path) -> dict[str, int]:
+    """The offset of each partition that is taken next; none before the first step."""
+    manifest = Checkpoint(checkpoint).load()
+    return dict(manifest.position.counts) if manifest else {}
 
 
 def drained(job: Job, adstream: Adstream) -> dict[str, int]:
@@ -236,10 +253,12 @@ def test_a_run_waits_for_a_broker_and_a_registry(job: Job, services: Stack, ads:
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 def test_a_broker_that_is_restarted_in_the_middle(
-    job: Job, services: Stack, ads: Path, adstream: Adstream, sessions: str, kill: bool
+    job: Job, services: Stack, halves: tuple[Path, Path], adstream: Adstream, sessions: str, kill: bool
 ) -> None:
-    producer = threading.Thread(target=produce_folder, args=(job.broker, ads, INPUTS, 1_000))
+    produce_folder(job.broker, halves[0], INPUTS)
+    producer = threading.Thread(target=produce_folder, args=(job.broker, halves[1], INPUTS, 1_000))
     with job.following() as run:
+        run.says("step 0:")
         producer.start()
         run.says("step 1:")
         restart(services, "kafka", kill=kill)
@@ -289,11 +308,13 @@ def test_a_transaction_that_a_restart_cuts(empty: Address, services: Stack, tmp_
 
 
 def test_a_registry_that_is_away_in_the_middle_and_at_a_restart(
-    job: Job, services: Stack, ads: Path, adstream: Adstream, sessions: str
+    job: Job, services: Stack, halves: tuple[Path, Path], adstream: Adstream, sessions: str
 ) -> None:
-    producer = threading.Thread(target=produce_folder, args=(job.broker, ads, INPUTS, 2_000))
+    produce_folder(job.broker, halves[0], INPUTS)
+    producer = threading.Thread(target=produce_folder, args=(job.broker, halves[1], INPUTS, 2_000))
     try:
         with job.following() as run:
+            run.says("step 0:")
             producer.start()
             run.says("step 1:")
             list(services.down(["registry"]))
@@ -426,21 +447,21 @@ def _split(partition: str) -> tuple[str, int]:
 
 def test_records_that_expired_unread(job: Job, adstream: Adstream, ads: Path) -> None:
     produce_folder(job.broker, ads, INPUTS)
-    taken = drained(job, adstream)
+    before = drained(job, adstream)
     produce_folder(job.broker, ads, INPUTS)
     expire(job.broker, INPUTS)
     ends = KafkaSource.at(job.broker, INPUTS).ends()
     refused = adstream(*job.line)
     (line,) = errors(refused)
     assert refused.code == 2
-    assert line.startswith(f"adstream: up to {taken['records_in']:,} records of 24 partitions expired unread, most of ")
+    assert line.startswith(
+        f"adstream: up to {before['records_in']:,} records of 24 partitions expired unread, most of "
+    )
     assert line.endswith("adstream offsets advance JOB --output OUTPUT accepts the loss")
     assert adstream("offsets", "advance", "sessions", "--output", job.output).code == 0
     sent = produce_folder(job.broker, ads, INPUTS)
     assert adstream(*job.line, "--until-caught-up").code == 0
-    manifest = Checkpoint(job.output / "_checkpoint").load()
-    assert manifest is not None
-    assert sum(manifest.position.counts.values()) == sum(ends.values()) + sent
+    assert sum(taken(job.output / "_checkpoint").values()) == sum(ends.values()) + sent
 
 
 def test_records_that_expire_between_the_plan_of_a_step_and_its_reading(job: Job, ads: Path) -> None:
@@ -454,23 +475,36 @@ def test_records_that_expire_between_the_plan_of_a_step_and_its_reading(job: Job
 
 
 def test_a_second_copy_takes_over_and_the_first_one_ends(
-    job: Job, ads: Path, adstream: Adstream, sessions: str
+    job: Job, halves: tuple[Path, Path], adstream: Adstream, sessions: str, tmp_path: Path
 ) -> None:
-    second = replace(job, output=job.output.with_name("second"))
-    same = ("--checkpoint", str(job.output / "_checkpoint"))
-    producer = threading.Thread(target=produce_folder, args=(job.broker, ads, INPUTS, 1_500))
-    with job.following(*same) as older:
-        producer.start()
-        older.says("step 1:")
-        with second.following(*same) as newer:
+    second, copy = replace(job, output=tmp_path / "second"), tmp_path / "copy"
+    produce_folder(job.broker, halves[0], INPUTS)
+    with job.following() as older:
+        until(lambda: caught_up(job), "the end of the input")
+        shutil.copytree(job.output / "_checkpoint", copy)
+        with second.following("--checkpoint", str(copy)) as newer:
+            newer.says("is this run's alone, from step")
+            produce_folder(job.broker, halves[1], INPUTS)
             assert older.ends() == 2
-            producer.join()
-            until(lambda: caught_up(job), "the end of the input")
+            until(lambda: taken(copy) == KafkaSource.at(job.broker, INPUTS).ends(), "the end of the input")
             assert newer.process.poll() is None, newer.said
     (line,) = errors(older)
     assert line.startswith("adstream: job 'sessions': delivering step ")
     assert line.endswith(": another run of this job has taken over: stop one of the two")
-    assert errors(newer) in ([], ["adstream: interrupted"])
-    said = adstream(*second.line, *same, "--drain")
+    said = adstream(*second.line, "--checkpoint", copy, "--drain")
     assert said.code == 0, said.err
     check_written(job.broker, dict(Summary.load(second.output).metrics), sessions)
+
+
+def test_a_copy_of_a_checkpoint_that_is_behind_is_refused(
+    job: Job, ads: Path, adstream: Adstream, tmp_path: Path
+) -> None:
+    produce_folder(job.broker, ads, INPUTS)
+    assert adstream(*job.line, "--until-caught-up").code == 0
+    shutil.copytree(job.output / "_checkpoint", tmp_path / "copy")
+    produce_folder(job.broker, ads, INPUTS)
+    assert adstream(*job.line, "--until-caught-up").code == 0
+    other = replace(job, output=tmp_path / "second")
+    refused = adstream(*other.line, "--checkpoint", tmp_path / "copy", "--until-caught-up")
+    assert refused.code == 2
+    assert "of job 'sessions', but the checkpoint is at " in refused.err

@@ -296,6 +296,7 @@ def _session(sink: KafkaSink) -> _Session:
     if before is not None:
         _check_alone(sink, before, marker)
     _sessions[who] = _Session(producer, marker.step, run)
+    log.info("the output of job '%s' is this run's alone, from step %d on", sink.job, marker.step + 1)
     return _sessions[who]
 
 
