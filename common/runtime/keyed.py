@@ -79,7 +79,7 @@ class Segments:
             rows, known = _find(self._read(path), keys, hashes, key)
             found.append(rows.filter(pc.invert(rows[GONE])).select(schema.names))
             keys, hashes = keys.filter(pa.array(~known)), hashes[~known]
-        return pa.concat_tables(found).cast(schema) if found else schema.empty_table()
+        return _under(schema, pa.concat_tables(found)) if found else schema.empty_table()
 
     def replace(self, stored: Stored, name: str, key: str, old: pa.Table, new: pa.Table) -> Stored:
         """The table with other rows for some keys.
@@ -110,7 +110,7 @@ class Segments:
         if not stored.paths:
             return schema.empty_table()
         *older, newest = (self._read(path) for path in stored.paths)
-        return _merged(older, newest, key, marks=False).select(schema.names).cast(schema)
+        return _under(schema, _merged(older, newest, key, marks=False).select(schema.names))
 
     def _read(self, path: str) -> pa.Table:
         try:
@@ -150,7 +150,12 @@ def _find(segment: pa.Table, keys: pa.Array, hashes: Ints, key: str) -> tuple[pa
 def _marked(rows: pa.Table, *, gone: bool) -> pa.Table:
     """Rows as a segment has them, where every column but the key may be null."""
     hashless = rows.append_column(GONE, pa.array(np.full(rows.num_rows, gone)))
-    return hashless.cast(pa.schema([field.with_nullable(True) for field in hashless.schema]))
+    return _under(pa.schema([field.with_nullable(True) for field in hashless.schema]), hashless)
+
+
+def _under(schema: pa.Schema, rows: pa.Table) -> pa.Table:
+    """The same columns under a schema that says otherwise what may be null; a cast refuses some nested nulls."""
+    return pa.Table.from_arrays(rows.columns, schema=schema)
 
 
 def _gone(keys: pa.Array, key: str, schema: pa.Schema) -> pa.Table:

@@ -9,6 +9,8 @@ import pytest
 from common.engines.local.translate import run
 from common.engines.registry import ENGINES
 from tests.conformance.answers import Exercise, answer
+from tests.conformance.jobs.billing import BILLING
+from tests.conformance.jobs.engagements import Engaged
 from tests.conformance.kit import Ending, check
 from tests.conformance.outcome import read_outcome
 from tests.conformance.plays import PARALLELISMS, PLAYS, runs
@@ -35,6 +37,15 @@ def test_a_random_run_on_the_local_engine(seed: int, play: str, tmp_path: Path) 
     exercise.check(answer(InProcess("local", run), exercise, tmp_path))
 
 
+@pytest.mark.parametrize(("seed", "play"), [*((seed, "straight") for seed in range(5)), (10, "rescaled")])
+def test_a_random_run_of_billing_on_the_local_engine(seed: int, play: str, tmp_path: Path) -> None:
+    case = random_case(seed, STEPS, events=6, job=BILLING)
+    changes = [change for step in case.steps for change in step.out if isinstance(change, Engaged)]
+    assert len(changes) > 20 and len({change.ad for change in changes}) > 2, "or it would show nothing"
+    exercise = Exercise(case, PLAYS[play])
+    exercise.check(answer(InProcess("local", run), exercise, tmp_path))
+
+
 @pytest.mark.recovery
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
@@ -51,4 +62,4 @@ def test_a_random_run_in_processes_that_end_between_steps(engine: str, tmp_path:
     ends = [*((stop, False) for stop in STOPS), (STEPS, True)]
     for number, spec in enumerate(runs(case, engine, tmp_path, "stream", ends, PARALLELISMS)):
         runner.run([spec], tmp_path / f"process-{number}", timeout=120)
-    check(case, read_outcome(tmp_path / "output"), Ending.of(case))
+    check(case, read_outcome(tmp_path / "output", case.job), Ending.of(case))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +15,7 @@ from common.engines.local.state import States
 from common.operators.step import BEGINNING, END, Watermarks
 from common.runtime.bucket import BucketStep, Inbox, Round, letters_in
 from common.runtime.checkpoint import Manifest
+from common.runtime.frames import Onward
 from common.runtime.run import BATCH, BucketResult, Run, now_ms, step_name
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
@@ -40,13 +41,13 @@ def _batch(run: Run) -> Summary:
     splits = run.source.everything(SPLIT_BYTES)
     counters, parts = Counter[str](), list[Part]()
     with tempfile.TemporaryDirectory(prefix="adstream-") as spill, ThreadPoolExecutor(workers) as pool:
-        shuffle = Shuffle(Path(spill, "0"), SHUFFLE_BYTES)
-        for read, staged in pool.map(lambda n: _read(run, splits[n::workers], shuffle, f"dead-{n}"), range(workers)):
+        budget = SHUFFLE_BYTES // len(run.rounds)
+        shuffles = tuple(Shuffle(Path(spill, str(round_.number)), budget) for round_ in run.rounds)
+        for read, staged in pool.map(lambda n: _read(run, splits[n::workers], shuffles, f"dead-{n}"), range(workers)):
             counters.update(read)
             parts.extend(staged)
         for round_ in run.rounds:
-            taken, shuffle = shuffle, Shuffle(Path(spill, f"{round_.number + 1}"), SHUFFLE_BYTES)
-            for stepped, staged in _round(run, round_, taken, shuffle, pool):
+            for stepped, staged in _round(run, round_, shuffles, pool):
                 counters.update(stepped)
                 parts.extend(staged)
     run.sink.deliver(BATCH, parts)
@@ -57,13 +58,17 @@ Tally: TypeAlias = tuple[Counter[str], tuple[Part, ...]]
 """What a thread counted, and what it staged."""
 
 
-def _read(run: Run, splits: tuple[Split, ...], shuffle: Shuffle, part: str) -> Tally:
-    """Reads splits into the shuffle, dead letters straight to their sink."""
+Shuffles: TypeAlias = tuple[Shuffle, ...]
+"""What goes to each round: from sources, and from the rounds before it."""
+
+
+def _read(run: Run, splits: tuple[Split, ...], shuffles: Shuffles, part: str) -> Tally:
+    """Reads splits into the shuffles, dead letters straight to their sink."""
     now, counters = now_ms(), Counter[str]()
     with run.sink.writer(BATCH, part) as writer:
         for split in splits:
             for batch in run.front.batches(split, now):
-                shuffle.add(batch.onward(split.partition))
+                _send(run, shuffles, batch.onward(split.partition))
                 counters["records_in"] += batch.records
                 if batch.dead.num_rows:
                     letters = letters_in(batch.dead)
@@ -72,10 +77,19 @@ def _read(run: Run, splits: tuple[Split, ...], shuffle: Shuffle, part: str) -> T
     return counters, writer.parts
 
 
-def _round(run: Run, round_: Round, taken: Shuffle, onward: Shuffle, pool: ThreadPoolExecutor) -> Iterator[Tally]:
+def _send(run: Run, shuffles: Shuffles, batches: Iterable[Onward]) -> None:
+    by_round: dict[int, list[Onward]] = defaultdict(list)
+    for batch in batches:
+        by_round[run.plan.stage(batch.stage).round].append(batch)
+    for number, sent in by_round.items():
+        shuffles[number].add(sent)
+
+
+def _round(run: Run, round_: Round, shuffles: Shuffles, pool: ThreadPoolExecutor) -> Iterator[Tally]:
     """Steps every bucket that has something for a round."""
     stages = [stage.id for stage in round_.stages]
     workers = run.settings.parallelism
+    taken = shuffles[round_.number]
     taken.seal()
     buckets = taken.buckets(stages)
 
@@ -86,7 +100,7 @@ def _round(run: Run, round_: Round, taken: Shuffle, onward: Shuffle, pool: Threa
                 done = round_.step(0, bucket, {}, taken.take(bucket, stages), Watermarks(BEGINNING, END))
                 counters.update(done.counters)
                 writer.write(done.records)
-                onward.add(done.onward)
+                _send(run, shuffles, done.onward)
         return counters, writer.parts
 
     yield from pool.map(step, range(workers))

@@ -15,6 +15,12 @@ from common.runtime.keyed import Segments, Stored
 
 INTEGERS = pa.schema([pa.field("key", pa.int64(), nullable=False), pa.field("value", pa.int64(), nullable=False)])
 STRINGS = pa.schema([pa.field("key", pa.string(), nullable=False), pa.field("value", pa.int64(), nullable=False)])
+NESTED = pa.schema(
+    [
+        pa.field("key", pa.int64(), nullable=False),
+        pa.field("value", pa.struct([pa.field("name", pa.string(), nullable=False)])),
+    ]
+)
 SEVERAL = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 
 STEPS = st.lists(
@@ -93,3 +99,12 @@ def test_a_torn_segment_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(AdstreamError, match="the state can't be read"):
         segments.find(stored, pa.array([1]), "key", INTEGERS)
+
+
+def test_a_null_may_stand_for_what_has_no_nulls_in_it(tmp_path: Path) -> None:
+    segments = Segments(str(tmp_path))
+    rows = pa.table([pa.array([1, 2]), pa.array([{"name": "a"}, None], NESTED.field("value").type)], schema=NESTED)
+    stored = segments.replace(Stored(), "state/0.arrow", "key", NESTED.empty_table(), rows)
+    assert segments.find(stored, pa.array([2]), "key", NESTED).to_pylist() == [{"key": 2, "value": None}]
+    stored = segments.replace(stored, "state/1.arrow", "key", rows.slice(0, 1), NESTED.empty_table())
+    assert segments.everything(stored, "key", NESTED).to_pylist() == [{"key": 2, "value": None}]
