@@ -51,7 +51,7 @@ def test_a_random_run_of_billing_on_the_local_engine(seed: int, play: str, tmp_p
 
 def test_random_runs_of_anomalies_hold_what_they_are_for() -> None:
     """Findings of every kind, and some that are taken back."""
-    cases = [random_case(seed, STEPS, events=6, job=ANOMALIES) for seed in range(5)]
+    cases = [random_case(seed, STEPS, events=15, job=ANOMALIES) for seed in range(5)]
     found = [change for case in cases for step in case.steps for change in step.out if isinstance(change, Found)]
     assert min(Counter(change.kind for change in found).values()) > 5
     assert {change.kind for change in found if not change.gone} == {"click-rate", "click-through", *SESSION_KINDS}
@@ -60,7 +60,7 @@ def test_random_runs_of_anomalies_hold_what_they_are_for() -> None:
 
 @pytest.mark.parametrize(("seed", "play"), [*((seed, "straight") for seed in range(5)), (10, "rescaled")])
 def test_a_random_run_of_anomalies_on_the_local_engine(seed: int, play: str, tmp_path: Path) -> None:
-    exercise = Exercise(random_case(seed, STEPS, events=6, job=ANOMALIES), PLAYS[play])
+    exercise = Exercise(random_case(seed, STEPS, events=15, job=ANOMALIES), PLAYS[play])
     exercise.check(answer(InProcess("local", run), exercise, tmp_path))
 
 
