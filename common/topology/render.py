@@ -182,10 +182,11 @@ def _plain(value: object) -> dict[str, Any]:
 def _readable(operator: object) -> Iterator[tuple[str, str]]:
     """The parameters of an operator for people; a field says by its metadata when it is a duration."""
     for name, item, unit in _fields(operator):
-        if unit == "ms":
-            yield name, format_duration(item)
-        else:
-            yield name, str(item).lower() if isinstance(item, bool) else str(item)
+        yield name, format_duration(item) if unit == "ms" else _word(item)
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _fields(value: object) -> Iterator[tuple[str, Any, str | None]]:
