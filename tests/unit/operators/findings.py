@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-Finding = tuple[float, float, float, int]
-"""Observed, expected, score and support."""
-Findings = dict[tuple[str, str, int, int], Finding]
-"""By (kind, subject, start, end)."""
+from tests.conformance.anomalies_oracle import Findings
 
 
 class Reader:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.operators.baseline import TO_DEVIATION, Baseline
+from common.operators.baseline import Baseline
 from common.operators.step import BEGINNING, END, Watermarks
 from common.operators.windows import Windows
 from common.runtime.frames import pack, unpack
+from tests.conformance.anomalies_oracle import Findings, click_through
+from tests.conformance.anomalies_oracle import Windows as Table
 from tests.conformance.oracle import Event
-from tests.unit.operators.findings import Findings, Reader
+from tests.unit.operators.findings import Reader
 from tests.unit.operators.test_sessions import runs, table_of
-from tests.unit.operators.test_windows import COUNTS, Table, WindowsOracle
+from tests.unit.operators.test_windows import COUNTS, WindowsOracle
 
 Steps = list[tuple[list[Event], Watermarks]]
 SIZE = 10
@@ -33,23 +33,14 @@ def baseline(grace: int = 0, history: int = 3, least: int = 2, support: int = 1,
 
 
 def findings(operator: Baseline, table: Table) -> Findings:
-    """By the book: each supported window against those before it."""
-    found: Findings = {}
-    for ad in {subject for subject, _, _ in table}:
-        supported = sorted(
-            (key, count) for key, count in table.items() if key[0] == ad and count[0] >= operator.support
-        )
-        shares = [clicks / views for _, (views, clicks) in supported]
-        for place, ((_, start, end), (views, _)) in enumerate(supported):
-            past = shares[max(0, place - operator.windows) : place]
-            if len(past) < operator.least:
-                continue
-            expected = median(past)
-            deviation = TO_DEVIATION * median(abs(share - expected) for share in past)
-            score = (shares[place] - expected) / max(deviation, operator.floor)
-            if abs(score) >= operator.limit:
-                found["click-through", str(ad), start, end] = (shares[place], expected, score, views)
-    return found
+    return click_through(
+        table,
+        support=operator.support,
+        history=operator.windows,
+        least=operator.least,
+        limit=operator.limit,
+        floor=operator.floor,
+    )
 
 
 class Job:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -14,8 +13,9 @@ from common.operators.session_rules import SessionRules
 from common.operators.sessions import EVENTS, Sessions
 from common.operators.step import BEGINNING, END, Watermarks
 from common.runtime.frames import pack, unpack
-from tests.conformance.oracle import Event, Oracle, Table
-from tests.unit.operators.findings import Findings, Reader
+from tests.conformance.anomalies_oracle import session_rules
+from tests.conformance.oracle import Event, Oracle
+from tests.unit.operators.findings import Reader
 from tests.unit.operators.test_sessions import GAP, events_of, runs, table_of
 
 Steps = list[tuple[list[Event], Watermarks]]
@@ -24,20 +24,6 @@ LONGEST, PAUSE, ACTIONS = 12, 4, 3
 
 def rules(grace: int = 0) -> SessionRules:
     return SessionRules(Sessions(GAP, grace), LONGEST, PAUSE, ACTIONS)
-
-
-def findings(sessions: Table, longest: int = LONGEST, pause: int = PAUSE, actions: int = ACTIONS) -> Findings:
-    """By the book: each session, rule by rule."""
-    found: Findings = {}
-    for (user, start, end), run in sessions.items():
-        times = [time for time, _, _ in run]
-        span = times[-1] - times[0]
-        if span > longest:
-            found["session-length", user, start, end] = (span, longest, span / longest, len(times))
-        breaks = [later - earlier for earlier, later in pairwise(times)]
-        if len(times) >= actions and max(breaks) < pause:
-            found["no-pause", user, start, end] = (max(breaks), pause, pause / max(1, *breaks), len(times))
-    return found
 
 
 def play(operator: SessionRules, steps: Steps) -> Reader:
@@ -59,7 +45,7 @@ def test_every_step_equals_the_oracle(steps: Steps, grace: int) -> None:
         oracle.arrive(batch, time.before)
         reader.apply(step.outputs["anomalies"])
         state = unpack(pack(step.state))
-        assert reader.table == findings(oracle.table(time.after))
+        assert reader.table == session_rules(oracle.table(time.after), longest=LONGEST, pause=PAUSE, actions=ACTIONS)
         assert sorted(events_of(step.outputs["late"])) == sorted(oracle.late[late_before:])
         assert {name: table.schema for name, table in step.outputs.items()} == operator.outputs
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -16,13 +15,12 @@ from common.operators.sessions import EVENTS
 from common.operators.step import BEGINNING, END, Watermarks
 from common.operators.windows import Windows
 from common.runtime.frames import pack, unpack
+from tests.conformance.anomalies_oracle import Windows as Table
+from tests.conformance.anomalies_oracle import windows as windows_of
 from tests.conformance.oracle import Event
 from tests.unit.operators.test_sessions import batches, events_of, runs, table_of
 
 Steps = list[tuple[list[Event], Watermarks]]
-Key = tuple[Any, int, int]
-Table = dict[Key, tuple[int, int]]
-"""Views and clicks by (subject, start, end)."""
 
 COUNTS = (("views", 0), ("clicks", 1))
 SHAPES = st.sampled_from([(10, 10), (10, 5), (12, 3), (1, 1)])
@@ -32,7 +30,7 @@ GRACES = st.sampled_from([0, 1, 10, 25])
 
 @dataclass
 class WindowsOracle:
-    """Keeps every accepted event for ever, and looks for each window's events among all of them."""
+    """Keeps every accepted event for ever, and puts all of them into windows anew."""
 
     windows: Windows
     accepted: list[Event] = field(default_factory=list)
@@ -43,16 +41,9 @@ class WindowsOracle:
             (self.late if event.time <= before - self.windows.grace else self.accepted).append(event)
 
     def table(self, watermark: int) -> Table:
-        size, every = self.windows.size, self.windows.every
-        table: Table = {}
-        for event in set(self.accepted) if self.windows.dedupe else self.accepted:
-            subject = event.user if self.windows.subject == "userId" else event.ad
-            for start in range((event.time - size) // every * every, event.time + 1, every):
-                if start <= event.time < start + size <= watermark:
-                    views, clicks = table.get((subject, start, start + size), (0, 0))
-                    counted = (views + (event.action == 0), clicks + (event.action == 1))
-                    table[subject, start, start + size] = counted
-        return table
+        events = set(self.accepted) if self.windows.dedupe else self.accepted
+        subject = "user" if self.windows.subject == "userId" else "ad"
+        return windows_of(events, subject, self.windows.size, self.windows.every, watermark)
 
 
 class Reader:
@@ -66,7 +57,7 @@ class Reader:
         for row in windows.to_pylist():
             subject, start, end, *counts = row.values()
             views, clicks = counts
-            key = (subject, start, end)
+            key = (str(subject), start, end)
             assert self.table.get(key) != (views, clicks), f"{key} emitted again, unchanged"
             self.corrections += key in self.table
             self.table[key] = (views, clicks)

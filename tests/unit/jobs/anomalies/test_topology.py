@@ -10,9 +10,7 @@ from common.contracts.contract import load
 from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
 from common.engines.local.translate import run
-from common.operators.baseline import Baseline
 from common.operators.step import END
-from common.operators.windows import Windows
 from common.runtime.spec import JobSpec
 from common.streams.columns import timestamps_to_ms
 from common.streams.materialise import records, table
@@ -20,28 +18,24 @@ from common.topology.checks import check
 from jobs.anomalies.settings import Settings
 from jobs.anomalies.topology import topology
 from jobs.sessions.events import CLICK, VIEW, AsAction
+from tests.conformance.anomalies_oracle import Findings, findings
 from tests.conformance.oracle import Oracle
-from tests.unit.operators import test_baseline, test_session_rules
-from tests.unit.operators.findings import Findings
 from tests.unit.operators.test_sessions import events_of
-from tests.unit.operators.test_windows import COUNTS, Table, WindowsOracle
 
-CLICK_LIMIT = 3
-LONGEST, PAUSE, ACTIONS = 900_000, 60_000, 4
-"""Tight, so that there is much to find."""
 SETTINGS = {
     "buckets": 2,
-    "click_limit": CLICK_LIMIT,
+    "click_limit": 3,
     "click_every": 300_000,
     "ad_window": 1_200_000,
     "ad_views": 3,
     "ad_history": 4,
     "ad_history_least": 2,
     "ad_score": 1.0,
-    "session_longest": LONGEST,
-    "session_pause": PAUSE,
-    "session_actions": ACTIONS,
+    "session_longest": 900_000,
+    "session_pause": 60_000,
+    "session_actions": 4,
 }
+"""Tight, so that there is much to find."""
 
 
 @pytest.fixture(scope="module")
@@ -105,33 +99,7 @@ def _expected(streams: Path) -> Findings:
     ]
     sessions = Oracle(settings.gap, settings.grace)
     sessions.accepted = events
-    ads = Windows("advertisementId", COUNTS, settings.ad_window, settings.ad_window, settings.grace)
-    baseline = Baseline(
-        ads.windows_schema,
-        "clicks",
-        "views",
-        "click-through",
-        settings.grace,
-        settings.ad_history,
-        settings.ad_history_least,
-        settings.ad_views,
-        settings.ad_score,
-        settings.ad_floor,
-    )
-    users = Windows("userId", COUNTS, settings.click_window, settings.click_every, settings.grace)
-    return {
-        **test_session_rules.findings(sessions.table(END), LONGEST, PAUSE, ACTIONS),
-        **test_baseline.findings(baseline, WindowsOracle(ads, events).table(END)),
-        **_click_rate(WindowsOracle(users, events).table(END)),
-    }
-
-
-def _click_rate(windows: Table) -> Findings:
-    return {
-        ("click-rate", user, start, end): (clicks, CLICK_LIMIT, clicks / CLICK_LIMIT, clicks)
-        for (user, start, end), (_, clicks) in windows.items()
-        if clicks > CLICK_LIMIT
-    }
+    return findings(set(events), sessions.table(END), lambda name: getattr(settings, name), END)
 
 
 def _found(output: Path) -> Findings:
