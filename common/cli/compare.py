@@ -161,7 +161,7 @@ def show(answers: Sequence[Answer], missing: Mapping[str, str]) -> None:
     for found in answers:
         variant = found.variant
         engine = " ".join((variant.engine, *variant.options.values()))
-        counts = [f"{found.counts[name]:,}" for name in counted]
+        counts = [f"{found.counts.get(name, 0):,}" for name in counted]
         lines.add_row(
             engine, variant.mode, *counts, f"{found.late:,}", found.digest[:SHOWN_DIGITS], f"{found.seconds:.1f}"
         )
