@@ -27,10 +27,10 @@ from common.errors import AdstreamError, ExitCode
 from common.names import pick
 from common.runtime.spec import JobSpec
 from common.streams.json_text import json_lines
-from common.streams.materialise import table
+from common.streams.materialise import digest, table
 
-LATE = "late"
-"""The output of late events; in a bounded run there are none, in a stream run there may be."""
+OPERATIONS = "adstream.operations"
+"""The namespace of streams that are no part of the answer: what is late depends on the steps, what is dead on the files."""
 SHOWN_DIGITS = 16
 SHOWN_CHARACTERS = 300
 
@@ -76,20 +76,20 @@ class Answer:
         variant: The variant.
         counts: What its output holds, as the job's report says.
         late: How many events were late.
-        lines: What its outputs leave, but for late events and dead letters: sorted, a line a record.
+        tables: The table that each stream of the answer leaves.
         seconds: How long it took, with its start-up.
     """
 
     variant: Variant
     counts: Mapping[str, int | str]
     late: int
-    lines: pa.Array
+    tables: Mapping[str, pa.Table]
     seconds: float
 
     @property
     def digest(self) -> str:
-        """The hash of the lines."""
-        return digest(self.lines)
+        """The hash of all tables."""
+        return hashlib.sha256("".join(map(digest, self.tables.values())).encode()).hexdigest()
 
 
 def compare(
@@ -144,7 +144,7 @@ def compare(
 def answer(variant: Variant, spec: JobSpec) -> Answer:
     """Runs a variant."""
     output = Path(spec.output)
-    streams = dict.fromkeys(outlet.stream for outlet in spec.plan().outlets if outlet.output != LATE)
+    answered = (stream for stream in spec.plan().sinks if load(stream).meta.namespace != OPERATIONS)
     started = time.monotonic()
     with following(variant.name) as watch:
         summary = launch(spec, watch)
@@ -152,16 +152,9 @@ def answer(variant: Variant, spec: JobSpec) -> Answer:
         variant=variant,
         counts=report_of(spec.job, output),
         late=summary.metrics.get("late", 0),
-        lines=pa.concat_arrays([lines(output, stream) for stream in streams]),
+        tables={stream: table(output, stream, load(stream)) for stream in answered},
         seconds=time.monotonic() - started,
     )
-
-
-def lines(output: Path, stream: str) -> pa.Array:
-    """A stream's table, each record with the name of the stream before it."""
-    texts = [json_lines(pa.Table.from_batches([b])) for b in table(output, stream, load(stream)).to_batches()]
-    lines = pa.concat_arrays(texts) if texts else pa.array([], pa.string())
-    return pc.binary_join_element_wise(stream, lines, " ")
 
 
 def show(answers: Sequence[Answer], missing: Mapping[str, str]) -> None:
@@ -171,7 +164,7 @@ def show(answers: Sequence[Answer], missing: Mapping[str, str]) -> None:
     for found in answers:
         variant = found.variant
         engine = " ".join((variant.engine, *variant.options.values()))
-        counts = [f"{found.counts[name]:,}" for name in counted]
+        counts = [f"{found.counts.get(name, 0):,}" for name in counted]
         lines.add_row(
             engine, variant.mode, *counts, f"{found.late:,}", found.digest[:SHOWN_DIGITS], f"{found.seconds:.1f}"
         )
@@ -191,16 +184,23 @@ def verdict(answers: Sequence[Answer]) -> int:
     first = answers[0]
     for other in answers[1:]:
         if other.digest != first.digest:
-            out.print(f"[bold red]DIFFERENT:[/] {first.variant.name} and {other.variant.name}")
+            stream = differing(first, other)
+            out.print(f"[bold red]DIFFERENT:[/] {first.variant.name} and {other.variant.name}, in '{stream}'")
             out.print(first_difference(first, other), markup=False, highlight=False)
             return ExitCode.DIFFERENT
     out.print(f"{len(answers)} runs, one answer", highlight=False)
     return ExitCode.OK
 
 
+def differing(one: Answer, other: Answer) -> str:
+    """The first stream in which two answers differ."""
+    return next(stream for stream in one.tables if digest(one.tables[stream]) != digest(other.tables[stream]))
+
+
 def first_difference(one: Answer, other: Answer) -> str:
     """What each of two answers has at the first place where they differ, in the order of the records' JSON texts."""
-    ours, theirs = one.lines, other.lines
+    stream = differing(one, other)
+    ours, theirs = json_lines(one.tables[stream]), json_lines(other.tables[stream])
     both = min(len(ours), len(theirs))
     place = pc.index(pc.not_equal(ours[:both], theirs[:both]), True).as_py()
     place = both if place < 0 else place
@@ -213,14 +213,6 @@ def _shown(lines: pa.Array, place: int) -> str:
         return "nothing more"
     line: str = lines[place].as_py()
     return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "…"
-
-
-def digest(lines: pa.Array) -> str:
-    """A hash of lines."""
-    content = hashlib.sha256()
-    for line in lines.to_pylist():
-        content.update(line.encode() + b"\n")
-    return content.hexdigest()
 
 
 @contextmanager

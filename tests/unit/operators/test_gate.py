@@ -183,6 +183,10 @@ CASES: dict[str, tuple[list[tuple[list[Row], int]], list[tuple[str, int, list[in
         [(ALL[:2], 12), (ALL[2:], 12)],
         [("incomplete", 0, [0, 5]), ("incomplete", 0, None), ("complete", 0, [0, 5, 9])],
     ),
+    "a late one of another kind is added to what stays incomplete": (
+        [(ALL[1:2], 12), (ALL[:1], 12)],
+        [("incomplete", 0, [0]), ("incomplete", 0, [0, 5])],
+    ),
     "an earlier one of a kind takes the place of the first": (
         [(ALL, 3), ([event("paid", 4)], 4)],
         [("complete", 0, [0, 5, 9]), ("complete", 0, [0, 4, 9])],

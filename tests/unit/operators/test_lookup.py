@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.contracts.contract import load
 from common.errors import AdstreamError
 from common.operators.buckets import split_by_bucket
 from common.operators.lookup import AsDimension, AsFact, Lookup
 from common.operators.step import BEGINNING, END, Watermarks
+from common.runtime.bucket import step_tables
+from common.streams.columns import as_array, timestamps_to_ms
+from common.topology.checks import check_inlet
+from common.topology.nodes import KeyBy, Map, Merge, Process, Sink, Source, Topology
+from common.topology.plan import compile_plan
 from tests.unit.operators.steps import Row, Run, counted, outputs, play, runs, table_of
 
 FACT = pa.schema(
@@ -235,3 +242,55 @@ def test_a_lookup_that_makes_no_sense_is_refused(fact_schema: Any, dimension: An
     with pytest.raises(AdstreamError) as caught:
         Lookup(fact_schema, dimension, "ad", at=at)
     assert message in str(caught.value)
+
+
+CLICKS = pa.schema(
+    [
+        pa.field("advertisementId", pa.int64(), nullable=False),
+        pa.field("eventTime", pa.int64(), nullable=False),
+        pa.field("user", pa.string(), nullable=False),
+    ]
+)
+ADS = pa.schema([CLICKS.field("advertisementId"), pa.field("name", pa.string()), pa.field("type", pa.string())])
+
+
+def clicks(records: pa.Table) -> pa.Table:
+    value = as_array(records["value"])
+    time = timestamps_to_ms(value.field("createdEventTime"))
+    return pa.table([value.field("advertisementId"), time, records["key"]], schema=CLICKS)
+
+
+def advertisements(records: pa.Table) -> pa.Table:
+    """Records of an entity stream, tombstones and all."""
+    value = as_array(records["value"])
+    named = {name: pc.struct_field(value, [name]) for name in ("name", "type")}
+    return pa.table({"advertisementId": records["key"], **named, "isDeleted": value.is_null()})
+
+
+def test_a_topology_joins_a_stream_of_facts_with_a_stream_of_entities() -> None:
+    lookup = Lookup(CLICKS, ADS, "advertisementId", at="latest", wait=10)
+    facts = Map("facts", Map("clicks", Source("ad-clicks"), clicks), AsFact(lookup))
+    rows_of = Map("rows", Map("ads", Source("advertisements"), advertisements), AsDimension(lookup))
+    process = Process("lookup", KeyBy(Merge("both", (facts, rows_of)), "advertisementId"), lookup)
+    plan = compile_plan(Topology("job", tuple(Sink(name, process.output(name)) for name in lookup.outputs)))
+    for inlet in plan.inlets:
+        check_inlet(inlet.apply, load(inlet.stream), plan)
+
+    def arrived(stream: str, *found: Row) -> pa.Table:
+        return plan.inlet(stream).apply(pa.Table.from_pylist(list(found), schema=load(stream).arrow))
+
+    def click(ad: int, time: int) -> Row:
+        return {"key": "ada", "value": {"advertisementId": ad, "createdEventTime": time}}
+
+    ads_in = [{"key": ad, "value": {"name": f"ad {ad}", "type": "Pets"}} for ad in (1, 2)]
+    first = step_tables(
+        plan,
+        lookup.state_schema.empty_table(),
+        [arrived("ad-clicks", click(1, 0), click(3, 0)), arrived("advertisements", *ads_in, {"key": 2, "value": None})],
+        [],
+        Watermarks(BEGINNING, 5),
+    )
+    joined = first.records["joined"].to_pylist()
+    assert joined == [{"advertisementId": 1, "eventTime": 0, "user": "ada", "name": "ad 1", "type": "Pets"}]
+    second = step_tables(plan, first.state, [arrived("ad-clicks", click(2, 1))], [], Watermarks(5, 11))
+    assert [r["advertisementId"] for r in second.records["unmatched"].to_pylist()] == [3, 2]

@@ -48,8 +48,6 @@ def _scalar(kind: pa.DataType, path: str) -> st.SearchStrategy[object]:
         return st.integers(-(2**bits), 2**bits - 1)
     if pa.types.is_floating(kind):
         return st.floats(allow_nan=False, allow_infinity=False, width=kind.bit_width)
-    if pa.types.is_boolean(kind):
-        return st.booleans()
     if pa.types.is_binary(kind):
         return st.binary(max_size=ENOUGH)
     return st.text(min_size=1 if path.startswith("key") else 0, max_size=ENOUGH)

@@ -41,6 +41,14 @@ def test_the_rules_that_come_with_the_job_are_fine() -> None:
     assert plan.sinks == ("routed-clicks", "routed-views", "routed-interactions", "unrouted", "dead-letters")
 
 
+def test_the_example_of_the_readme_is_fine(tmp_path: Path) -> None:
+    page = Path("jobs/routing/README.md").read_text()
+    (tmp_path / "rules.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    found = settings("routing", Layers(tmp_path / "rules.yaml"))
+    assert isinstance(found, Settings)
+    assert check(topology(found)).sinks[:2] == ("routed-clicks", "routed-interactions")
+
+
 def test_settings_survive_their_way_to_an_engine() -> None:
     for chosen in (Settings(), of(CLICKS, MERGED)):
         assert Settings(**chosen.model_dump()) == chosen
