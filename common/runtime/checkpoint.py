@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -205,14 +206,14 @@ class Checkpoint:
 
     def _sweep(self, manifest: Manifest) -> None:
         named = {self.root / path for path in manifest.files()}
-        folders = {path.parent for path in named}
         for folder in (self.root / "state").glob("*"):
-            if folder not in folders:
-                shutil.rmtree(folder, ignore_errors=True)
-                continue
+            if int(folder.name) >= manifest.step:
+                continue  # of a step that is being taken meanwhile
             for path in folder.iterdir():
                 if path not in named:
                     path.unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()  # which it can be once it is empty
 
 
 def _manifest(content: dict[str, Any]) -> Manifest:

@@ -158,8 +158,13 @@ class Run:
         """
         self.sink.deliver(step_name(manifest.step), parts)
         after = self.advance(manifest, position, clock, results)
-        self.checkpoint.save(after)
+        self.save(after)
         return after
+
+    def save(self, manifest: Manifest) -> None:
+        """Makes a checkpoint the last complete one; what led to it is no longer needed."""
+        self.checkpoint.save(manifest)
+        self.source.settled(manifest.position)
 
     def advance(
         self, manifest: Manifest, position: Position, clock: Clock, results: Iterable[BucketResult]

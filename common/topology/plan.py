@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, singledispatch
+from functools import singledispatch
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -124,7 +124,7 @@ class Plan:
         """The source streams that the watermark follows; a stream of entities has no say in it."""
         return frozenset(inlet.stream for inlet in self.inlets if self.stage(inlet.stage).timed)
 
-    @cached_property
+    @property
     def rounds(self) -> tuple[tuple[Stage, ...], ...]:
         """The stages of each round; those of one round run in the same task, in this order."""
         last = max(stage.round for stage in self.stages)

@@ -117,8 +117,8 @@ class PassShardsOn(WholeShards):
 class CompleteSteps(KeyedProcessFunction):
     """Delivers steps in order, each once all its shards are written; one key, so one task.
 
-    With the last step of the run it saves the suite's checkpoint. Until then Flink's own checkpoints hold
-    what a failure needs: a step that is taken again replaces what it delivered before.
+    With a step that says so it saves the suite's checkpoint: the last of a run that ends, one every few seconds
+    of one that does not. A step that is taken again after a failure delivers what it delivered before.
 
     Args:
         run: The run.
@@ -149,8 +149,8 @@ class CompleteSteps(KeyedProcessFunction):
         self._run.sink.deliver(turn.name, (part for written in shards for part in written.parts))
         results = (result for written in shards for result in written.results)
         after = self._run.advance(manifest, turn.position, clock, results)
-        if turn.last:
-            self._run.checkpoint.save(after)
+        if turn.saves:
+            self._run.save(after)
         return after
 
     def _complete(self, waiting: list[Written], step: int) -> list[Written]:

@@ -17,7 +17,6 @@ from common.runtime.bucket import Inbox, Round, pack_state, unpack_state
 from common.runtime.checkpoint import BucketState, Manifest
 from common.runtime.clock import Clock
 from common.runtime.frames import Frame, latest_by_partition, pack
-from common.runtime.keyed import Stored
 from common.runtime.run import BucketResult, Run
 
 
@@ -32,6 +31,7 @@ class Progress:
         gauges: The operator's gauges after the last step.
         waiting: How many units wait for the rest of their step, or for an earlier one.
         here: How many of these are of the next step.
+        saved: Whether the suite's checkpoint has the bucket as it is now.
     """
 
     step: int
@@ -40,6 +40,7 @@ class Progress:
     gauges: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
     here: int = 0
+    saved: bool = True
 
     def to_json(self) -> str:
         """The progress as JSON."""
@@ -99,6 +100,8 @@ class StepBuckets(KeyedProcessFunction):
 
     def process_element(self, value: Arrived, ctx: KeyedProcessFunction.Context) -> Iterator[Stepped]:
         """Takes what a unit or shard holds for the bucket; takes every step that is complete with it."""
+        if value.round != self._round.number:
+            return
         progress = self._restore(value.bucket)
         here = progress.here + (value.turn.step == progress.step)
         if here < self._expected(value.turn):
@@ -139,17 +142,19 @@ class StepBuckets(KeyedProcessFunction):
             state, moments = unpack_state(self._table.value()), clock.since(progress.clock)
             done = self._round.step(turn.step, bucket, state, Inbox.of(frames), moments)
             self._table.update(pack_state(done.state))
-            after = replace(after, due=done.due, gauges=done.gauges)
+            after = replace(after, due=done.due, gauges=done.gauges, saved=False)
             counters = done.counters
             records = {stream: pack(table) for stream, table in done.records.items()}
             stepped = replace(stepped, records=records, onward=tuple(sent.frame() for sent in done.onward))
-        if not touched and not turn.last:
+        saves = turn.saves and not after.saved
+        if not touched and not saves:
             return stepped, after
-        stored: Mapping[str, Stored] = {}
-        if turn.last:
+        # Where nothing is saved, nobody looks at what the bucket holds.
+        kept = BucketState({}, after.due, after.gauges)
+        if saves:
             stored = self._run.checkpoint.write_state(turn.step, bucket, unpack_state(self._table.value()))
-        result = BucketResult(self._round.number, bucket, BucketState(stored, after.due, after.gauges), counters)
-        return replace(stepped, result=result), after
+            kept, after = replace(kept, stored=stored), replace(after, saved=True)
+        return replace(stepped, result=BucketResult(self._round.number, bucket, kept, counters)), after
 
 
 def _of_step(arrived: list[Arrived], step: int) -> tuple[list[Arrived], list[Arrived]]:
