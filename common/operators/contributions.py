@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from common.operators.keys import Ints, array_of, distinct, kept_rows, last_rows, latest, rows_or_null, same
+from common.operators.keys import Ints, distinct, kept_rows, last_rows, latest, rows_or_null, same
 from common.operators.step import Step, Watermarks
 from common.operators.totals import DELTA
+from common.streams.columns import as_array
 
 AMOUNT = pa.field("amount", pa.int64(), nullable=False)
 
@@ -84,8 +85,8 @@ class Contributions:
             events: `event_schema`; of several records of an entity the last one counts.
             time: Not looked at.
         """
-        entities, (held, arrived) = distinct([array_of(table[self.entity]) for table in (state, events)])
-        contributed, contributing = (array_of(table["contributions"]) for table in (state, events))
+        entities, (held, arrived) = distinct([as_array(table[self.entity]) for table in (state, events)])
+        contributed, contributing = (as_array(table["contributions"]) for table in (state, events))
         held_rows, arrived_rows = (last_rows(places, len(entities)) for places in (held, arrived))
         before = rows_or_null(contributed, held_rows)
         after = latest(contributed, held_rows, contributing, arrived_rows)
