@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +27,10 @@ from common.errors import AdstreamError, ExitCode
 from common.names import pick
 from common.runtime.spec import JobSpec
 from common.streams.json_text import json_lines
-from common.streams.materialise import digest, table
+from common.streams.materialise import table
 
+LATE = "late"
+"""The output of late events; in a bounded run there are none, in a stream run there may be."""
 SHOWN_DIGITS = 16
 SHOWN_CHARACTERS = 300
 
@@ -73,20 +76,20 @@ class Answer:
         variant: The variant.
         counts: What its output holds, as the job's report says.
         late: How many events were late.
-        materialised: The table that its main output leaves.
+        lines: What its outputs leave, but for late events and dead letters: sorted, a line a record.
         seconds: How long it took, with its start-up.
     """
 
     variant: Variant
     counts: Mapping[str, int | str]
     late: int
-    materialised: pa.Table
+    lines: pa.Array
     seconds: float
 
     @property
     def digest(self) -> str:
-        """The hash of the table."""
-        return digest(self.materialised)
+        """The hash of the lines."""
+        return digest(self.lines)
 
 
 def compare(
@@ -141,7 +144,7 @@ def compare(
 def answer(variant: Variant, spec: JobSpec) -> Answer:
     """Runs a variant."""
     output = Path(spec.output)
-    stream = spec.plan().sinks[0]
+    streams = dict.fromkeys(outlet.stream for outlet in spec.plan().outlets if outlet.output != LATE)
     started = time.monotonic()
     with following(variant.name) as watch:
         summary = launch(spec, watch)
@@ -149,9 +152,16 @@ def answer(variant: Variant, spec: JobSpec) -> Answer:
         variant=variant,
         counts=report_of(spec.job, output),
         late=summary.metrics.get("late", 0),
-        materialised=table(output, stream, load(stream)),
+        lines=pa.concat_arrays([lines(output, stream) for stream in streams]),
         seconds=time.monotonic() - started,
     )
+
+
+def lines(output: Path, stream: str) -> pa.Array:
+    """A stream's table, each record with the name of the stream before it."""
+    texts = [json_lines(pa.Table.from_batches([b])) for b in table(output, stream, load(stream)).to_batches()]
+    lines = pa.concat_arrays(texts) if texts else pa.array([], pa.string())
+    return pc.binary_join_element_wise(stream, lines, " ")
 
 
 def show(answers: Sequence[Answer], missing: Mapping[str, str]) -> None:
@@ -190,7 +200,7 @@ def verdict(answers: Sequence[Answer]) -> int:
 
 def first_difference(one: Answer, other: Answer) -> str:
     """What each of two answers has at the first place where they differ, in the order of the records' JSON texts."""
-    ours, theirs = json_lines(one.materialised), json_lines(other.materialised)
+    ours, theirs = one.lines, other.lines
     both = min(len(ours), len(theirs))
     place = pc.index(pc.not_equal(ours[:both], theirs[:both]), True).as_py()
     place = both if place < 0 else place
@@ -203,6 +213,14 @@ def _shown(lines: pa.Array, place: int) -> str:
         return "nothing more"
     line: str = lines[place].as_py()
     return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "…"
+
+
+def digest(lines: pa.Array) -> str:
+    """A hash of lines."""
+    content = hashlib.sha256()
+    for line in lines.to_pylist():
+        content.update(line.encode() + b"\n")
+    return content.hexdigest()
 
 
 @contextmanager

@@ -12,7 +12,8 @@ Job = Annotated[str, Parameter(help="A folder of `jobs`, such as sessions.")]
 Input = Annotated[
     str,
     Parameter(
-        help="The folder of the input streams, with `STREAM/*.jsonl`, `*.avro` or `*.parquet`; or a broker, kafka://HOST:PORT."
+        name=("--input", "--source"),
+        help="The folder of the input streams, with `STREAM/*.jsonl`, `*.avro` or `*.parquet`; or a broker, kafka://HOST:PORT.",
     ),
 ]
 Output = Annotated[Path, Parameter(help="The folder of the output streams.")]

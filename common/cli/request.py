@@ -43,6 +43,7 @@ class Request:
     overwrite: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     sink: str = ""
+    metrics: str = ""
 
 
 def job_settings(job: str, config: Path | None, assignments: Sequence[str]) -> JobSettings:
@@ -73,6 +74,7 @@ def spec_of(request: Request) -> JobSpec:
         drain=request.drain,
         options=request.options,
         sink=request.sink,
+        metrics=request.metrics,
     )
     if spec.sink and not spec.sink.startswith(BROKER):
         raise AdstreamError(
@@ -81,6 +83,8 @@ def spec_of(request: Request) -> JobSpec:
     if spec.mode == "batch" and spec.until_caught_up:
         option = "--drain" if spec.drain else "--until-caught-up"
         raise AdstreamError(f"{option} has no meaning in batch mode", "leave it out, or add --mode stream")
+    if spec.mode == "batch" and spec.metrics:
+        raise AdstreamError("--metrics-port has no meaning in batch mode", "leave it out, or add --mode stream")
     return spec
 
 

@@ -50,6 +50,11 @@ def run(
     drain: Annotated[
         bool, Parameter(negative="", help="As --until-caught-up, then emit all that is still open.")
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        Parameter(help="Serve /metrics for Prometheus and /healthz on this port while it runs.", show_default=False),
+    ] = None,
+    metrics_host: Annotated[str, Parameter(help="The address they are served on; 0.0.0.0 for all.")] = "127.0.0.1",
     overwrite: Annotated[bool, Parameter(negative="", help="Delete what an earlier run left in the output.")] = False,
     print_command: Annotated[
         bool, Parameter(negative="", help="Print the engine's command instead of running it.")
@@ -79,6 +84,7 @@ def run(
         overwrite=overwrite,
         options=pairs("--option", options),
         sink=sink,
+        metrics="" if metrics_port is None else f"{metrics_host}:{metrics_port}",
     )
     spec = prepare(request)
     if print_command:

@@ -62,8 +62,8 @@ class JobSettings(BaseModel):
     max_future_skew: Duration = Field(
         default=86_400_000, ge=0, description="how far ahead of the clock an event may be"
     )
-    idle_steps: int = Field(
-        default=0, ge=0, description="steps without an event after which a stream is idle; 0 for never"
+    idle_after: Duration = Field(
+        default=0, ge=0, description="how long a stream without an event holds the watermark back; 0 for ever"
     )
     buckets: int = Field(default=64, ge=1, le=32_768, description="parts the state is kept in; fixed for its life")
     parallelism: int = Field(default=2, ge=1, description="how many tasks step buckets side by side")

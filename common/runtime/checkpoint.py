@@ -33,6 +33,8 @@ from common.topology.plan import Plan, Stage
 MANIFEST = "manifest.json"
 PLANS = "plans"
 """The folder in which the steps of a broker are written down (`common.streams.source.Planned`)."""
+METRICS = "metrics.json"
+"""The file of the job's numbers after its last step (`common.runtime.metrics`)."""
 LAYOUT = 2
 
 
@@ -200,7 +202,8 @@ class Checkpoint:
 
     def clear(self) -> None:
         """Forgets everything: the next run begins with its first step."""
-        (self.root / MANIFEST).unlink(missing_ok=True)
+        for file in (MANIFEST, METRICS):
+            (self.root / file).unlink(missing_ok=True)
         for folder in ("state", PLANS):
             shutil.rmtree(self.root / folder, ignore_errors=True)
 

@@ -20,6 +20,7 @@ from common.runtime.bucket import Round
 from common.runtime.checkpoint import PLANS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.front import Front
+from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.folder import Position
@@ -111,12 +112,12 @@ class Run:
             AdstreamError: The checkpoint was made under parameters that the state depends on.
         """
         timed = tuple(p for p in self.source.partitions if p.partition("/")[0] in self.plan.timed)
-        clock = Clock.start(timed, self.settings.out_of_orderness, self.settings.idle_steps)
+        clock = Clock.start(timed, self.settings.out_of_orderness, self.settings.idle_after)
         start = Manifest.start(self.plan, clock, self.settings.buckets)
         manifest = self.checkpoint.load() or start
         manifest.check(start.fingerprint, self.checkpoint.root)
         # Out-of-orderness and idleness may be changed between runs; what was seen stays.
-        clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_steps=clock.idle_steps)
+        clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_after=clock.idle_after)
         return replace(manifest, clock=clock)
 
     def resume(self) -> Manifest:
@@ -169,7 +170,7 @@ class Run:
     def advance(
         self, manifest: Manifest, position: Position, clock: Clock, results: Iterable[BucketResult]
     ) -> Manifest:
-        """The checkpoint that follows a step, logged but not saved; arguments as `complete` takes them."""
+        """The checkpoint that follows a step, logged and measured, but not saved; arguments as `complete` takes them."""
         rounds, counters = [list(buckets) for buckets in manifest.rounds], Counter(manifest.counters)
         for result in results:
             rounds[result.round][result.bucket] = result.state
@@ -182,9 +183,9 @@ class Run:
             rounds=tuple(map(tuple, rounds)),
             counters=dict(counters),
         )
-        log.info(
-            "step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(self.metrics(after))
-        )
+        total = self.metrics(after)
+        log.info("step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(total))
+        Metrics.load(self.checkpoint.root).after(after, total, now_ms()).save(self.checkpoint.root)
         return after
 
     def metrics(self, manifest: Manifest) -> dict[str, int]:

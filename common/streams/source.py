@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -60,10 +61,15 @@ def open_source(place: str, streams: tuple[str, ...], log: Path) -> Source:
     Raises:
         AdstreamError: The place or one of the streams is not there.
     """
+    source = open_unplanned(place, streams)
+    return Planned(source, str(log)) if place.startswith(BROKER) else source
+
+
+def open_unplanned(place: str, streams: tuple[str, ...]) -> Source:
+    """As `open_source`, but nothing is written down: to look what has arrived, not to take it."""
     if place.startswith(BROKER):
         # Only a run on a broker needs its client, which not every installation has.
-        source = import_module("common.streams.kafka.source").KafkaSource.open(place, streams)
-        return Planned(source, str(log))
+        return cast("Source", import_module("common.streams.kafka.source").KafkaSource.open(place, streams))
     return FolderSource.open(place, streams)
 
 
@@ -94,6 +100,8 @@ class Planned:
             return _arrivals(json.loads(path.read_text()))
         arrivals = self.source.next_step(position)
         if arrivals is not None:
+            # The one moment in which the wall clock comes in: from here on it is a part of the step.
+            arrivals = replace(arrivals, arrived=time.time_ns() // 1_000_000)
             path.parent.mkdir(parents=True, exist_ok=True)
             staged = path.with_suffix(f".{os.getpid()}")
             staged.write_text(json.dumps(asdict(arrivals)))
@@ -123,4 +131,5 @@ class Planned:
 def _arrivals(content: Mapping[str, object]) -> Arrivals:
     splits = cast("list[dict[str, str | int]]", content["splits"])
     position = cast("dict[str, dict[str, int]]", content["position"])
-    return Arrivals(tuple(Split(**split) for split in splits), Position(**position))  # type: ignore[arg-type]
+    arrived = cast("int", content["arrived"])
+    return Arrivals(tuple(Split(**split) for split in splits), Position(**position), arrived)  # type: ignore[arg-type]

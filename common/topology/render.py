@@ -185,7 +185,7 @@ def _readable(operator: object) -> Iterator[tuple[str, str]]:
         yield name, format_duration(item) if unit == "ms" else _word(item)
 
 
-def _word(value: bool | float | str) -> str:
+def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -13,6 +13,7 @@ from common.setup.jars import jars
 from common.setup.java import java_home
 from tests.bench.bots import find_bots
 from tests.bench.inputs import made
+from tests.bench.live import broker, followed
 from tests.bench.report import GIB, Growth, Line, Peak, Speed, Start
 from tests.bench.sides import CORES, MEMORY, Native, by_hand, ours
 
@@ -25,6 +26,8 @@ BOT_FILES = 20
 DELAY = "31 minutes"
 """The native stream's watermark delay: the suite's default out-of-orderness and grace together."""
 WHOLE_INPUT_HOURS = 96
+FOLLOWING = ("local", "spark", "flink")
+"""The engines that can follow a stream."""
 
 
 def local() -> Iterator[Line]:
@@ -91,6 +94,13 @@ def start() -> Iterator[Line]:
         yield Start(f"{engine}, 1,000 events, start to end", ours(engine, "batch", made(TINY, 1), times=1))
 
 
+def latency() -> Iterator[Line]:
+    """How long a session that has closed takes to the output topic; Beam can't follow a stream."""
+    with broker() as address:
+        for engine in FOLLOWING:
+            yield followed(engine, address)
+
+
 def _spark(**options: str) -> Native:
     environment = {"JAVA_HOME": str(java_home()), "PYSPARK_PYTHON": sys.executable}
     return Native("spark", {"tasks": CORES, "memory": MEMORY, **options}, environment)
@@ -106,5 +116,6 @@ PARTS: Mapping[str, Callable[[], Iterator[Line]]] = MappingProxyType(
         "scale": scale,
         "start": start,
         "anomalies": anomalies,
+        "latency": latency,
     }
 )

@@ -8,6 +8,9 @@ from typing import Any
 
 from tests.conformance.job import Change, Job
 
+BETWEEN_STEPS = 60_000
+"""How long after the step before it a step arrives, in ms."""
+
 
 @dataclass(frozen=True)
 class Letter:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from common.operators.step import BEGINNING, END
-from tests.conformance.case import Case, Step
+from tests.conformance.case import BETWEEN_STEPS, Case, Step
 from tests.conformance.job import Change
 
 Standing = Mapping[Hashable, Change]
@@ -55,9 +55,9 @@ class PlainClock:
         self.watermark = BEGINNING
         self._case = case
         self._behind = case.setting("out_of_orderness") + 1
-        self._idle_steps = case.setting("idle_steps")
+        self._idle_after = case.setting("idle_after")
         self._times: dict[str, list[int]] = {stream: [] for stream in case.job.timed}
-        self._silent = dict.fromkeys(case.job.timed, 0)
+        self._silent: dict[str, int] = {}
 
     def observe(self, step: Step) -> None:
         """Moves on by what arrived."""
@@ -65,8 +65,9 @@ class PlainClock:
         for stream in self._times:
             times = [event.time for arrived_on, event in arrived if arrived_on == stream]
             self._times[stream] += times
-            self._silent[stream] = 0 if times else self._silent[stream] + 1
-        idle = {stream for stream in self._times if self._idle_steps and self._silent[stream] >= self._idle_steps}
+            first = stream not in self._silent
+            self._silent[stream] = 0 if times or first else self._silent[stream] + BETWEEN_STEPS
+        idle = {stream for stream in self._times if self._idle_after and self._silent[stream] >= self._idle_after}
         live = [times for stream, times in self._times.items() if stream not in idle]
         if live and all(live):
             self.watermark = max(self.watermark, min(map(max, live)) - self._behind)

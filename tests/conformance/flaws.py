@@ -194,8 +194,8 @@ FLAWS = (
     Flaw(
         "the watermark is the latest time itself",
         CLOCK,
-        "now - self.out_of_orderness - 1 if",
-        "now - self.out_of_orderness if",
+        "ahead - self.out_of_orderness - 1 if",
+        "ahead - self.out_of_orderness if",
         "exact-gap-last-before-the-watermark-straight",
         "+ ada 0..10 V1@0",
         f"{CLOCK}:Clock.observe",
@@ -203,8 +203,8 @@ FLAWS = (
     Flaw(
         "the watermark ignores out_of_orderness",
         CLOCK,
-        "now - self.out_of_orderness - 1 if",
-        "now - 1 if",
+        "ahead - self.out_of_orderness - 1 if",
+        "ahead - 1 if",
         "wait-counts-what-drop-loses-straight",
         "+ ada V1@5 at watermark 19",
         f"{CLOCK}:Clock.observe",
@@ -212,8 +212,8 @@ FLAWS = (
     Flaw(
         "a stream is idle one step late",
         CLOCK,
-        "silent[p] >= self.idle_steps",
-        "silent[p] > self.idle_steps",
+        "heard[p] >= self.idle_after",
+        "heard[p] > self.idle_after",
         "idle-stream-is-left-out-straight",
         "- ada 0..10 V1@0",
         f"{CLOCK}:Clock.observe",

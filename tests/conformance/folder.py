@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.conformance.case import Case, Step
+from tests.conformance.case import BETWEEN_STEPS, Case, Step
+
+FIRST_STEP = 1_767_225_600_000
+"""When the first step arrives, in epoch ms."""
 
 
 def write(case: Case, root: Path, steps: int) -> Path:
@@ -21,7 +25,10 @@ def write(case: Case, root: Path, steps: int) -> Path:
     for stream in case.job.sources:
         (root / stream).mkdir(parents=True, exist_ok=True)
         for number, step in enumerate(case.steps[:steps]):
-            (root / stream / file_name(number)).write_bytes(b"".join(_lines(case, step, stream)))
+            path = root / stream / file_name(number)
+            path.write_bytes(b"".join(_lines(case, step, stream)))
+            arrived = (FIRST_STEP + number * BETWEEN_STEPS) / 1000
+            os.utime(path, (arrived, arrived))
     return root
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.conformance.case import Case
 
 SETTINGS: Mapping[str, Any] = MappingProxyType(
-    {"out_of_orderness": 0, "idle_steps": 0, "max_future_skew": 0, "buckets": 4, "parallelism": 2}
+    {"out_of_orderness": 0, "idle_after": 0, "max_future_skew": 0, "buckets": 4, "parallelism": 2}
 )
 """What every job can be set to, for a case that says nothing else."""
 

@@ -7,7 +7,7 @@ from typing import get_args
 
 from common.operators.step import BEGINNING
 from jobs.engagements.conversions import Attribution
-from tests.conformance.case import Case, Step
+from tests.conformance.case import BETWEEN_STEPS, Case, Step
 from tests.conformance.job import Job
 from tests.conformance.jobs.engagements import Described
 from tests.conformance.jobs.sessions import SESSIONS
@@ -30,7 +30,7 @@ def random_case(seed: int, steps: int, events: int, job: Job = SESSIONS) -> Case
         "gap": rng.choice([1, 10, 25]),
         "grace": rng.choice([1, 15, 60, 200]),
         "out_of_orderness": rng.choice([0, 0, 20]),
-        "idle_steps": rng.choice([0, 0, 2]),
+        "idle_after": rng.choice([0, 0, 2]) * BETWEEN_STEPS,
         "buckets": rng.choice([1, 4, 7]),
     }
     described = "advertisements" in job.sources

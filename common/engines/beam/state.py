@@ -39,17 +39,19 @@ class Course:
         first: The first step.
         last: The last one.
         ends: Whether the last step is the end of the input: no events, the watermark at infinity.
+        arrived: When the records of each step had arrived, in epoch ms.
     """
 
     first: int
     last: int
     ends: bool
+    arrived: tuple[int, ...]
 
     def clock_after(self, clock: Clock, step: int, frames: Iterable[Frame]) -> Clock:
         """The clock after a step, from the clock before it and the step's frames."""
         if self.ends and step == self.last:
             return clock.ended()
-        return clock.observe(latest_by_partition(frames))
+        return clock.observe(latest_by_partition(frames), self.arrived[step - self.first])
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,8 @@ def legs(run: Run, manifest: Manifest, length: int) -> Iterator[Leg]:
     while steps := tuple(islice(taken, length)):
         first, last = steps[0].course.first, steps[-1].course.last
         splits = tuple(split for step in steps for split in step.splits)
-        yield Leg(Course(first, last, steps[-1].course.ends), splits, steps[-1].position)
+        arrived = tuple(moment for step in steps for moment in step.course.arrived)
+        yield Leg(Course(first, last, steps[-1].course.ends, arrived), splits, steps[-1].position)
 
 
 def report_path(run: Run) -> Path:
@@ -156,10 +157,11 @@ def _steps(run: Run, manifest: Manifest) -> Iterator[Leg]:
     number, position = manifest.step, manifest.position
     while (arrivals := run.source.next_step(position)) is not None:
         position = arrivals.position
-        yield Leg(Course(number, number, ends=False), tuple((number, split) for split in arrivals.splits), position)
+        course = Course(number, number, ends=False, arrived=(arrivals.arrived,))
+        yield Leg(course, tuple((number, split) for split in arrivals.splits), position)
         number += 1
     if run.spec.drain:
-        yield Leg(Course(number, number, ends=True), (), position)
+        yield Leg(Course(number, number, ends=True, arrived=(0,)), (), position)
 
 
 def _read(pipeline: beam.Pipeline, run: Run, splits: Iterable[tuple[int, Split]]) -> ByBucket:

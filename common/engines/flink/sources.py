@@ -19,7 +19,7 @@ from pyflink.datastream.functions import FlatMapFunction
 from common.runtime.checkpoint import Manifest
 from common.runtime.frames import Frame
 from common.runtime.run import BATCH, Run, now_ms, step_name
-from common.streams.folder import Position, Split
+from common.streams.folder import Arrivals, Position, Split
 
 SPLIT_BYTES = 32 * 2**20
 POLL_SECONDS = 0.02
@@ -39,6 +39,7 @@ class Turn:
         shards: In how many parts it is written.
         ended: Whether the input has ended with it: the watermark goes to infinity.
         saves: Whether the state after it goes into the suite's checkpoint.
+        arrived: When its records had arrived, in epoch ms.
     """
 
     step: int
@@ -48,6 +49,7 @@ class Turn:
     shards: int
     ended: bool
     saves: bool
+    arrived: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,17 +129,18 @@ def batch_agenda(run: Run) -> Agenda:
 
 def stream_agenda(run: Run, manifest: Manifest) -> Agenda:
     """The steps there are after a checkpoint, and the end of the input if the run is to drain."""
-    taken: list[tuple[Position, tuple[Split, ...]]] = []
+    taken: list[Arrivals] = []
     position = manifest.position
     while (arrivals := run.source.next_step(position)) is not None:
         position = arrivals.position
-        taken.append((position, arrivals.splits))
+        taken.append(arrivals)
     if run.spec.drain:
-        taken.append((position, ()))
+        taken.append(Arrivals((), position))
     units = []
-    for place, (position, splits) in enumerate(taken):
-        step, ended, last = manifest.step + place, not splits, place == len(taken) - 1
-        units.append(Unit(Turn(step, step_name(step), position, 1, _shards(run), ended, last), splits))
+    for place, arrivals in enumerate(taken):
+        step, ended, last = manifest.step + place, not arrivals.splits, place == len(taken) - 1
+        turn = Turn(step, step_name(step), arrivals.position, 1, _shards(run), ended, last, arrivals.arrived)
+        units.append(Unit(turn, arrivals.splits))
     return Agenda(tuple(units), run.settings.parallelism)
 
 
@@ -167,10 +170,9 @@ class PlanSteps(FlatMapFunction):
         saves = time.monotonic() - self._saved >= SAVE_SECONDS
         if saves:
             self._saved = time.monotonic()
-        units = len(arrivals.splits)
-        turn = Turn(
-            self._step, step_name(self._step), arrivals.position, units, _shards(self._run), ended=False, saves=saves
-        )
+        step, units, shards = self._step, len(arrivals.splits), _shards(self._run)
+        position, arrived = arrivals.position, arrivals.arrived
+        turn = Turn(step, step_name(step), position, units, shards, ended=False, saves=saves, arrived=arrived)
         self._step, self._position = self._step + 1, arrivals.position
         for split in arrivals.splits:
             yield Unit(turn, (split,))

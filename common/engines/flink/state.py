@@ -133,7 +133,8 @@ class StepBuckets(KeyedProcessFunction):
     def _step(self, arrived: list[Arrived], progress: Progress) -> tuple[Stepped, Progress]:
         turn, bucket = arrived[0].turn, arrived[0].bucket
         frames = [frame for part in arrived for frame in part.frames]
-        clock = progress.clock.ended() if turn.ended else progress.clock.observe(latest_by_partition(frames))
+        before, latest = progress.clock, latest_by_partition(frames)
+        clock = before.ended() if turn.ended else before.observe(latest, turn.arrived)
         after = replace(progress, step=progress.step + 1, clock=clock)
         stepped = Stepped(turn, self._round.number, bucket, clock, None)
         touched = progress.due <= clock.watermark or any(frame.payload for frame in frames)

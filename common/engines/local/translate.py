@@ -137,7 +137,7 @@ def _take(
     """Takes one step; None is the end of the input."""
     splits = arrivals.splits if arrivals else ()
     inboxes, latest = _arrived(run, splits, pool)
-    clock = manifest.clock.observe(latest) if arrivals else manifest.clock.ended()
+    clock = manifest.clock.observe(latest, arrivals.arrived) if arrivals else manifest.clock.ended()
     moments = clock.since(manifest.clock)
     results, parts = list[BucketResult](), list[Part]()
     for round_ in run.rounds:

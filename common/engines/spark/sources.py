@@ -1,8 +1,8 @@
 """Splits as rows of frames: in a batch job, and as a streaming source whose offsets are steps.
 
 The streaming source is a Python data source (Spark 4.2, `pyspark.sql.datasource`). Its offset is
-`{"step": n, "position": …}`: the step that begins there, and what was taken of each stream before it. One
-micro-batch is one step, so the admission control (`latestOffset` with a limit) never lets two steps into one.
+`{"step": n, "position": …, "arrived": ms}`: the step that begins there, what was taken of each stream before it, and
+when that had arrived. One micro-batch is one step, so the admission control (`latestOffset` with a limit) never lets two steps into one.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class ArrivalsSource(DataSource):
     def streamReader(self, schema: StructType) -> ArrivalsReader:  # noqa: N802 (Spark's name)
         """The reader, which begins at the options `step` and `position`."""
         source: Source = pickle.loads(b64decode(self.options["source"]))  # noqa: S301 (as below)
-        beginning = {"step": int(self.options["step"]), "position": json.loads(self.options["position"])}
+        beginning = {"step": int(self.options["step"]), "position": json.loads(self.options["position"]), "arrived": 0}
         return ArrivalsReader(source, self.options["run"], beginning)
 
 
@@ -229,4 +229,5 @@ class ArrivalsReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             if arrivals is None:
                 return start
             self._arrivals[step] = arrivals
-        return {"step": step + 1, "position": asdict(self._arrivals[step].position)}
+        taken = self._arrivals[step]
+        return {"step": step + 1, "position": asdict(taken.position), "arrived": taken.arrived}

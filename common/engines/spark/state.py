@@ -62,12 +62,14 @@ class OneStep:
         round: The round.
         before: The checkpoint before the step.
         tasks: How many tasks step buckets; bucket `b` belongs to task `b % tasks`.
+        arrived: When the step's records had arrived, in epoch ms.
     """
 
     run: Run
     round: Round
     before: Manifest
     tasks: int
+    arrived: int = 0
 
     def arrive(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Steps the buckets that got events, and those that have become due."""
@@ -76,7 +78,8 @@ class OneStep:
         first = next(groups, None)
         # Every bucket gets all TIME frames of the step, so the first bucket's settle the clock.
         latest = latest_by_partition(first[1]) if first else {}
-        yield from self._take(chain([first] if first else [], groups), self.before.clock.observe(latest), latest)
+        clock = self.before.clock.observe(latest, self.arrived)
+        yield from self._take(chain([first] if first else [], groups), clock, latest)
         yield from reports
 
     def end(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -139,17 +139,18 @@ class _Steps:
             if offset["step"] == self.manifest.step:
                 return  # a query's first micro-batch comes even when nothing has arrived: that is no step
             assert offset["step"] == self.manifest.step + 1, "a micro-batch is one step"
-            for step in self._rounds():
+            arrived = offset["arrived"]
+            for step in self._rounds(arrived):
                 frames = _shuffled(frames, self._tasks).mapInArrow(step.arrive, FRAMES_DDL)
             reports = _collect(frames)
-            clock = self.manifest.clock.observe(reports.latest())
+            clock = self.manifest.clock.observe(reports.latest(), arrived)
             self._complete(Position(**offset["position"]), clock, reports)
         except Exception as error:  # Spark passes on only its text
             self._failure = error
             raise
 
-    def _rounds(self) -> list[OneStep]:
-        return [OneStep(self._run, round_, self.manifest, self._tasks) for round_ in self._run.rounds]
+    def _rounds(self, arrived: int = 0) -> list[OneStep]:
+        return [OneStep(self._run, round_, self.manifest, self._tasks, arrived) for round_ in self._run.rounds]
 
     def _complete(self, position: Position, clock: Clock, reports: Reports) -> None:
         self.manifest = self._run.complete(self.manifest, position, clock, reports.results(), reports.parts())

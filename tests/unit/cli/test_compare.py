@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 
 from common.cli import compare
-from common.cli.compare import Answer, Variant, first_difference, verdict
-from common.contracts.contract import load
+from common.cli.compare import Answer, Variant, first_difference, lines, verdict
 from common.engines import launch, registry
 from common.errors import AdstreamError, ExitCode
-from common.streams.materialise import table
 from tests.unit.cli.conftest import Adstream, record, write
 
 
@@ -21,8 +19,8 @@ def answers(adstream: Adstream, ads: Path, tmp_path: Path) -> tuple[Answer, Answ
     for gap in ("30m", "2h"):
         out = tmp_path / gap
         adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", out, "--set", f"gap={gap}")
-        left = table(out, "ad-sessions", load("ad-sessions"))
-        found.append(Answer(Variant(gap, "batch"), {"sessions": left.num_rows}, 0, left, 1.0))
+        left = lines(out, "ad-sessions")
+        found.append(Answer(Variant(gap, "batch"), {"sessions": len(left)}, 0, left, 1.0))
     return found[0], found[1]
 
 
@@ -44,20 +42,20 @@ def test_a_difference_is_exit_code_1_with_the_first_session(
     assert verdict(answers) == ExitCode.DIFFERENT
     said = capsys.readouterr().out
     assert "DIFFERENT: 30m-batch and 2h-batch" in said
-    assert '30m-batch has {"key":{"window":{"start":0,"end":1805000},"userId":"ann"}' in said
-    assert '2h-batch has {"key":{"window":{"start":0,"end":10805000},"userId":"ann"}' in said
+    assert '30m-batch has ad-sessions {"key":{"window":{"start":0,"end":1805000},"userId":"ann"}' in said
+    assert '2h-batch has ad-sessions {"key":{"window":{"start":0,"end":10805000},"userId":"ann"}' in said
 
 
 def test_what_one_lacks_at_the_end_is_a_difference(answers: tuple[Answer, Answer]) -> None:
     whole = answers[0]
-    short = replace(whole, variant=Variant("short", "batch"), materialised=whole.materialised.slice(0, 2))
+    short = replace(whole, variant=Variant("short", "batch"), lines=whole.lines.slice(0, 2))
     assert short.digest != whole.digest
-    assert first_difference(short, whole).startswith('short-batch has nothing more\n30m-batch has {"key":')
+    assert first_difference(short, whole).startswith('short-batch has nothing more\n30m-batch has ad-sessions {"key":')
 
 
 def test_a_session_given_twice_is_a_difference(answers: tuple[Answer, Answer]) -> None:
     whole = answers[0]
-    twice = replace(whole, variant=Variant("twice", "batch"), materialised=whole.materialised.take([0, 0, 1, 2]))
+    twice = replace(whole, variant=Variant("twice", "batch"), lines=whole.lines.take([0, 0, 1, 2]))
     assert verdict([whole, twice]) == ExitCode.DIFFERENT
     assert "twice-batch has" in first_difference(whole, twice)
 

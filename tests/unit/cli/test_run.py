@@ -101,6 +101,23 @@ def test_overwriting_a_stream_run_forgets_its_checkpoint(adstream: Adstream, ads
     assert "step 0:" in adstream(*line, "--until-caught-up", "--overwrite").err
 
 
+def test_the_input_is_also_called_the_source(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
+    said = adstream("run", "sessions", "--engine", "local", "--source", ads, "--output", tmp_path / "out")
+    assert values(said.out)["sessions"] == "3"
+
+
+def test_metrics_are_served_on_this_machine_only_unless_told_otherwise(
+    adstream: Adstream, ads: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    line = ("run", "sessions", "--engine", "local", "--input", ads, "--output", out, "--mode", "stream", "--drain")
+    said = adstream(*line, "--metrics-port", 0)
+    assert said.code == ExitCode.OK
+    assert "metrics at http://127.0.0.1:" in said.err
+    adstream(*line, "--metrics-port", 9108, "--metrics-host", "0.0.0.0", "--print-command")  # noqa: S104
+    assert json.loads((out / "_run" / "spec.json").read_text())["metrics"] == "0.0.0.0:9108"
+
+
 def test_the_command_is_printed_and_not_run(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     said = adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", out, "--print-command")
@@ -129,6 +146,7 @@ def test_verbose_shows_all_that_the_engine_prints(adstream: Adstream, ads: Path,
         ({"--set": "gap=soon"}, "--set gap=soon: 'soon' is not a duration: write 30m, 90s, 1h30m, 250ms or 2d"),
         ({"--config": "none.yaml"}, "config file 'none.yaml': no such file: check the path"),
         ({"--option": "master"}, "--option master: not a pair: write --option KEY=VALUE"),
+        ({"--metrics-port": "9108"}, "--metrics-port has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--drain": None}, "--drain has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--until-caught-up": None}, "--until-caught-up has no meaning in batch mode"),
         ({"--sink": "out"}, "sink 'out' is not the address of a broker: write kafka://HOST:PORT, or leave it out"),

@@ -46,7 +46,7 @@ def test_a_manifest_comes_back_as_it_was_saved(tmp_path: Path) -> None:
         start(),
         step=3,
         position=Position({"views": 3}, {"views": "0002"}),
-        clock=Clock.start(("views",), 5).observe({"views": 100}),
+        clock=Clock.start(("views",), 5).observe({"views": 100}, 7),
         rounds=((BucketState({"sessions": Stored(("state/2/0.parquet",), (5,), 4)}, 11, {"open": 1}), BucketState()),),
         counters={"late": 2},
     )

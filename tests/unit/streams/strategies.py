@@ -37,6 +37,10 @@ def _typed(contract: Contract, kind: pa.DataType, path: str) -> st.SearchStrateg
         return st.lists(_values(contract, kind.value_field, path), max_size=ENOUGH)
     if pa.types.is_dictionary(kind):
         return st.sampled_from(symbols_at(contract, path))
+    return _scalar(kind, path)
+
+
+def _scalar(kind: pa.DataType, path: str) -> st.SearchStrategy[object]:
     if pa.types.is_timestamp(kind):
         return st.integers(0, LATEST)
     if pa.types.is_integer(kind):
