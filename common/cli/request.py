@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import cast, get_args
 
@@ -16,6 +17,7 @@ from common.errors import AdstreamError
 from common.names import pick
 from common.runtime.run import Run
 from common.runtime.spec import Format, JobSpec, Mode
+from common.streams.folder import Position
 from common.streams.source import BROKER
 from common.topology.checks import check
 
@@ -104,10 +106,15 @@ def prepare(request: Request) -> JobSpec:
     except OSError as error:
         raise AdstreamError(f"output '{spec.output}': {error.strerror}", "choose another --output") from error
     run = Run.open(spec)
+    anew = request.overwrite or spec.mode == "batch"
+    kept = None if anew else run.kept()
+    if spec.sink or spec.input.startswith(BROKER):
+        # Only a run on a broker needs its client, which not every installation has.
+        import_module("common.runtime.broker").check_broker(run, kept.position if kept else Position())
     if request.overwrite:
         run.sink.clear()
         run.checkpoint.clear()
-    elif spec.mode == "batch" or run.kept().step == 0:
+    elif kept is None or kept.step == 0:
         _check_empty(run)
     return spec
 

@@ -35,6 +35,8 @@ PLANS = "plans"
 """The folder in which the steps of a broker are written down (`common.streams.source.Planned`)."""
 METRICS = "metrics.json"
 """The file of the job's numbers after its last step (`common.runtime.metrics`)."""
+SCHEMAS = "schemas"
+"""The folder in which the schemas of a registry are kept (`common.streams.kafka.schemas`). They are no state."""
 LAYOUT = 2
 
 

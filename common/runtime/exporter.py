@@ -27,6 +27,7 @@ from prometheus_client.registry import Collector
 from common.config.job import format_duration, parse_duration
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
+from common.runtime.checkpoint import SCHEMAS
 from common.runtime.metrics import Metrics
 from common.runtime.run import now_ms, shown
 from common.runtime.spec import JobSpec
@@ -139,7 +140,8 @@ def exported(spec: JobSpec) -> Iterator[str]:
     """
     registry = CollectorRegistry()
     registry.register(JobCollector(spec))
-    health = Health(Path(spec.checkpoint), lambda: open_unplanned(spec.input, spec.plan().sources))
+    checkpoint = Path(spec.checkpoint)
+    health = Health(checkpoint, lambda: open_unplanned(spec.input, spec.plan().sources, checkpoint / SCHEMAS))
     host, _, port = spec.metrics.rpartition(":")
     try:
         server = ThreadingHTTPServer((host, int(port)), _handler(registry, health))

@@ -17,7 +17,7 @@ from common.contracts.contract import Contract, load
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
 from common.runtime.bucket import Round
-from common.runtime.checkpoint import PLANS, BucketState, Checkpoint, Manifest
+from common.runtime.checkpoint import PLANS, SCHEMAS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.front import Front
 from common.runtime.metrics import Metrics
@@ -92,7 +92,7 @@ class Run:
             settings=settings,
             plan=plan,
             front=Front(plan, contracts, settings.buckets, settings.max_future_skew),
-            source=open_source(spec.input, plan.sources, Path(spec.checkpoint, PLANS)),
+            source=open_source(spec.input, plan.sources, Path(spec.checkpoint, PLANS), Path(spec.checkpoint, SCHEMAS)),
             sink=_open_sink(spec, {stream: load(stream) for stream in plan.sinks}),
             checkpoint=Checkpoint(spec.checkpoint),
         )
@@ -223,7 +223,10 @@ def _open_sink(spec: JobSpec, contracts: dict[str, Contract]) -> Sink:
     if not spec.sink:
         return open_sink(spec.output, spec.format, contracts)
     # Only a run on a broker needs its client, which not every installation has.
-    sink: Sink = import_module("common.streams.kafka.sink").open_kafka_sink(spec.sink, spec.job, spec.output, contracts)
+    module = import_module("common.streams.kafka.sink")
+    sink: Sink = module.open_kafka_sink(
+        spec.sink, spec.job, spec.output, contracts, str(Path(spec.checkpoint, SCHEMAS))
+    )
     return sink
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -50,27 +51,28 @@ class Source(Protocol):
         ...
 
 
-def open_source(place: str, streams: tuple[str, ...], log: Path) -> Source:
+def open_source(place: str, streams: tuple[str, ...], log: Path, schemas: Path) -> Source:
     """The source of a job.
 
     Args:
         place: A folder, or the address of a broker.
         streams: What the job reads.
         log: Where the steps of a broker are written down.
+        schemas: Where the schemas of its registry are kept.
 
     Raises:
         AdstreamError: The place or one of the streams is not there.
     """
-    source = open_unplanned(place, streams)
+    source = open_unplanned(place, streams, schemas)
     return Planned(source, str(log)) if place.startswith(BROKER) else source
 
 
-def open_unplanned(place: str, streams: tuple[str, ...]) -> Source:
+def open_unplanned(place: str, streams: tuple[str, ...], schemas: Path) -> Source:
     """As `open_source`, but nothing is written down: to look what has arrived, not to take it."""
-    if place.startswith(BROKER):
-        # Only a run on a broker needs its client, which not every installation has.
-        return cast("Source", import_module("common.streams.kafka.source").KafkaSource.open(place, streams))
-    return FolderSource.open(place, streams)
+    if not place.startswith(BROKER):
+        return FolderSource.open(place, streams)
+    # Only a run on a broker needs its client, which not every installation has.
+    return cast("Source", import_module("common.streams.kafka.source").KafkaSource.open(place, streams, str(schemas)))
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,12 @@ class Planned:
             path.parent.mkdir(parents=True, exist_ok=True)
             staged = path.with_suffix(f".{os.getpid()}")
             staged.write_text(json.dumps(asdict(arrivals)))
-            staged.replace(path)
-        return arrivals
+            # A second copy of the job may have planned the step at the same moment: whoever was first has.
+            with suppress(FileExistsError):
+                path.hardlink_to(staged)
+            staged.unlink()
+            return _arrivals(json.loads(path.read_text()))
+        return None
 
     def everything(self, split_bytes: int) -> tuple[Split, ...]:
         """As `Source.everything`."""

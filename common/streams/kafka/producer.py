@@ -15,6 +15,7 @@ from common.streams.decode import read
 from common.streams.folder import FolderSource, Position, Split
 from common.streams.kafka.address import Address
 from common.streams.kafka.errors import told_plainly
+from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.sink import Deliveries, plain, send
 from common.streams.kafka.wire import Part
 
@@ -116,6 +117,6 @@ def _records(address: Address, split: Split) -> Iterator[Record]:
 def _encoded(address: Address, stream: str, records: pa.Table) -> Iterator[tuple[bytes | None, bytes | None]]:
     """Keys and values in the wire format of a stream's contract."""
     contract = load(stream)
-    key, value = (Part(address.registry, contract, name) for name in ("key", "value"))
+    key, value = (Part(Schemas(address.registry), contract, name) for name in ("key", "value"))
     keys, values = (plain(records[name].combine_chunks()).to_pylist() for name in ("key", "value"))
     return zip(key.encode(keys), value.encode(values), strict=True)
