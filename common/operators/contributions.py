@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from common.operators.keys import Ints, array_of, distinct, kept_rows, last_rows, latest, rows_or_null
+from common.operators.keys import Ints, distinct, kept_rows, last_rows, latest, rows_or_null, same
 from common.operators.step import Step, Watermarks
 from common.operators.totals import DELTA
+from common.streams.columns import as_array
 
 AMOUNT = pa.field("amount", pa.int64(), nullable=False)
 
@@ -41,7 +42,7 @@ class Contributions:
 
     @property
     def contributions(self) -> pa.ListType:
-        """The type of what an entity contributes: an `amount` for each of some keys."""
+        """The type of what an entity contributes: an `amount` for each of some keys, in the keys' order."""
         return pa.list_(pa.field("item", pa.struct([self.key, AMOUNT]), nullable=False))
 
     @property
@@ -84,43 +85,32 @@ class Contributions:
             events: `event_schema`; of several records of an entity the last one counts.
             time: Not looked at.
         """
-        entities, (held, arrived) = distinct([array_of(table[self.entity]) for table in (state, events)])
-        contributed, contributing = (array_of(table["contributions"]) for table in (state, events))
+        entities, (held, arrived) = distinct([as_array(table[self.entity]) for table in (state, events)])
+        contributed, contributing = (as_array(table["contributions"]) for table in (state, events))
         held_rows, arrived_rows = (last_rows(places, len(entities)) for places in (held, arrived))
         before = rows_or_null(contributed, held_rows)
         after = latest(contributed, held_rows, contributing, arrived_rows)
 
-        changed, deltas = self._difference(before, after)
+        changed = ~same(before, after) & (_lengths(before) + _lengths(after) > 0)
         return Step(
             state=kept_rows([entities, after], _lengths(after) > 0, self.state_schema),
-            outputs={"deltas": deltas},
+            outputs={"deltas": self._deltas(before.filter(pa.array(changed)), after.filter(pa.array(changed)))},
             counters={
-                "contributions_changed": changed,
-                "contributions_unchanged": events.num_rows - changed,
+                "contributions_changed": int(changed.sum()),
+                "contributions_unchanged": events.num_rows - int(changed.sum()),
             },
         )
 
-    def _difference(self, before: pa.ListArray, after: pa.ListArray) -> tuple[int, pa.Table]:
-        """How many entities contribute something else than before, and what that adds to each key."""
-        flat = [array.flatten() for array in (before, after)]
-        keys, places = distinct([items.field(self.key.name) for items in flat])
-        entity = np.concatenate([np.repeat(np.arange(len(array)), _lengths(array)) for array in (before, after)])
-        amount = np.concatenate([-flat[0].field("amount").to_numpy(), flat[1].field("amount").to_numpy()])
-
-        pairs, pair = np.unique(entity * len(keys) + np.concatenate(places), return_inverse=True)
-        by_pair = _summed(pair, amount, len(pairs))
-        changed = by_pair != 0
-        delta = _summed(pairs % max(len(keys), 1), by_pair, len(keys))
-        deltas = kept_rows([keys, pa.array(delta)], delta != 0, self.outputs["deltas"])
-        return len(np.unique(pairs[changed] // max(len(keys), 1))), deltas
+    def _deltas(self, before: pa.ListArray, after: pa.ListArray) -> pa.Table:
+        """What entities add to each key when they contribute something else than before."""
+        taken_back, added = before.flatten(), after.flatten()
+        keys, places = distinct([items.field(self.key.name) for items in (taken_back, added)])
+        delta = np.zeros(len(keys), dtype=np.int64)
+        np.subtract.at(delta, places[0], taken_back.field("amount").to_numpy())
+        np.add.at(delta, places[1], added.field("amount").to_numpy())
+        return kept_rows([keys, pa.array(delta)], delta != 0, self.outputs["deltas"])
 
 
 def _lengths(lists: pa.ListArray) -> Ints:
     lengths: Ints = lists.value_lengths().fill_null(0).to_numpy().astype(np.int64)
     return lengths
-
-
-def _summed(places: Ints, amounts: Ints, many: int) -> Ints:
-    sums = np.zeros(many, dtype=np.int64)
-    np.add.at(sums, places, amounts)
-    return sums

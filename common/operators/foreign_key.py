@@ -30,7 +30,6 @@ import pyarrow.compute as pc
 from common.operators.keys import (
     Bools,
     Ints,
-    array_of,
     distinct,
     kept_rows,
     last_rows,
@@ -41,6 +40,7 @@ from common.operators.keys import (
 )
 from common.operators.sides import LEFT, RIGHT, SIDE, Joined, Sides
 from common.operators.step import Step, Watermarks
+from common.streams.columns import as_array
 
 SUBSCRIBED = pa.field("subscribed", pa.bool_())
 
@@ -94,8 +94,8 @@ class References:
             events: `event_schema`; of several records of a key the last one counts.
             time: Not looked at.
         """
-        keys, (held, arrived) = distinct([array_of(table[self.key.name]) for table in (state, events)])
-        kept, new = (array_of(table[self.reference.name]) for table in (state, events))
+        keys, (held, arrived) = distinct([as_array(table[self.key.name]) for table in (state, events)])
+        kept, new = (as_array(table[self.reference.name]) for table in (state, events))
         held_rows = last_rows(held, len(keys))
         before = rows_or_null(kept, held_rows)
         after = latest(kept, held_rows, new, last_rows(arrived, len(keys)))
@@ -171,7 +171,7 @@ class Subscriptions:
 
     def subscription_events(self, subscriptions: pa.Table) -> pa.Table:
         """The output of `References` as events."""
-        reference, key, subscribed = (array_of(subscriptions[name]) for name in subscriptions.column_names)
+        reference, key, subscribed = (as_array(subscriptions[name]) for name in subscriptions.column_names)
         return self._events(LEFT, reference, key, subscribed, pa.nulls(len(key), self.target))
 
     def target_events(self, keys: pa.Array, targets: pa.StructArray) -> pa.Table:
@@ -192,9 +192,9 @@ class Subscriptions:
             events: `event_schema`; of several records of a target, or of a pair, the last one counts.
             time: Not looked at.
         """
-        references, (held, arrived) = distinct([array_of(table[self.reference.name]) for table in (state, events)])
+        references, (held, arrived) = distinct([as_array(table[self.reference.name]) for table in (state, events)])
         is_target = events["side"].to_numpy() == RIGHT
-        kept, new = (array_of(table["right"]) for table in (state, events))
+        kept, new = (as_array(table["right"]) for table in (state, events))
         held_rows = last_rows(held, len(references))
         before = rows_or_null(kept, held_rows)
         after = latest(kept, held_rows, new, last_rows(arrived, len(references), among=np.flatnonzero(is_target)))
@@ -224,8 +224,8 @@ class Subscriptions:
 
     def _pairs(self, state: pa.Table, held: Ints, events: pa.Table, arrived: Ints) -> _Pairs:
         """The subscriptions that stand after a batch of them."""
-        lists = array_of(state["subscribers"])
-        keys, (held_key, arrived_key) = distinct([lists.flatten(), array_of(events[self.key.name])])
+        lists = as_array(state["subscribers"])
+        keys, (held_key, arrived_key) = distinct([lists.flatten(), as_array(events[self.key.name])])
         many = max(len(keys), 1)
         reference = np.concatenate([np.repeat(held, lists.value_lengths().to_numpy()), arrived])
         pairs, pair = np.unique(reference * many + np.concatenate([held_key, arrived_key]), return_inverse=True)
@@ -318,7 +318,7 @@ class Responses:
 
     def response_events(self, responses: pa.Table) -> pa.Table:
         """The output of `Subscriptions` as events."""
-        key, reference, target = (array_of(responses[name]) for name in responses.column_names)
+        key, reference, target = (as_array(responses[name]) for name in responses.column_names)
         return self._events(RIGHT, key, reference, pa.nulls(len(key), self.row), target)
 
     def step(self, state: pa.Table, events: pa.Table, time: Watermarks) -> Step:
@@ -329,9 +329,9 @@ class Responses:
             events: `event_schema`; of several records of a row, or responses to it, the last one counts.
             time: Not looked at.
         """
-        keys, (held, arrived) = distinct([array_of(table[self.key.name]) for table in (state, events)])
+        keys, (held, arrived) = distinct([as_array(table[self.key.name]) for table in (state, events)])
         held_rows = last_rows(held, len(keys))
-        kept, new = ({name: array_of(table[name]) for name in table.column_names} for table in (state, events))
+        kept, new = ({name: as_array(table[name]) for name in table.column_names} for table in (state, events))
         is_row = events["side"].to_numpy() == LEFT
         row_rows = last_rows(arrived, len(keys), among=np.flatnonzero(is_row))
         name = self.reference.name

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from common.operators.keys import array_of, distinct, kept_rows, last_rows, latest, rows_or_null, same
+from common.operators.keys import distinct, kept_rows, last_rows, latest, rows_or_null, same
 from common.operators.sides import LEFT, RIGHT, SIDE, How, Joined, Side, Sides
 from common.operators.step import Step, Watermarks
+from common.streams.columns import as_array
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,12 @@ class Join:
             events: `event_schema`; of several records of a key and side the last one counts.
             time: Not looked at.
         """
-        keys, (held, arrived) = distinct([array_of(table[self.key.name]) for table in (state, events)])
+        keys, (held, arrived) = distinct([as_array(table[self.key.name]) for table in (state, events)])
         held_rows = last_rows(held, len(keys))
         side = events["side"].to_numpy()
 
         def before_and_after(number: int, name: str) -> tuple[pa.StructArray, pa.StructArray]:
-            kept, new = array_of(state[name]), array_of(events[name])
+            kept, new = as_array(state[name]), as_array(events[name])
             arrived_rows = last_rows(arrived, len(keys), among=np.flatnonzero(side == number))
             return rows_or_null(kept, held_rows), latest(kept, held_rows, new, arrived_rows)
 

@@ -13,12 +13,6 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
-def array_of(column: pa.ChunkedArray) -> pa.Array:
-    """A column as one array."""
-    chunks = column.chunks
-    return chunks[0] if len(chunks) == 1 else pa.concat_arrays([pa.array([], column.type), *chunks])
-
-
 def distinct(arrays: Sequence[pa.Array]) -> tuple[pa.Array, list[Ints]]:
     """The distinct keys of several arrays, and of each array the place of every row among them.
 

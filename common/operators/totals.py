@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from common.operators.keys import array_of, distinct, kept_rows
+from common.operators.keys import distinct, kept_rows
 from common.operators.step import Step, Watermarks
+from common.streams.columns import as_array
 
 DELTA = pa.field("delta", pa.int64(), nullable=False)
 TOTAL = pa.field("total", pa.int64())
@@ -67,7 +68,7 @@ class Totals:
             events: `event_schema`, in any order.
             time: Not looked at.
         """
-        keys, (held, arrived) = distinct([array_of(table[self.key.name]) for table in (state, events)])
+        keys, (held, arrived) = distinct([as_array(table[self.key.name]) for table in (state, events)])
         before = np.zeros(len(keys), dtype=np.int64)
         before[held] = state["total"].to_numpy()
         after = before.copy()

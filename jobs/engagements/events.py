@@ -10,10 +10,9 @@ import pyarrow.compute as pc
 
 from common.operators.contributions import Contributions
 from common.operators.join import Join
-from common.operators.keys import array_of
 from common.operators.sides import Side
 from common.operators.totals import Totals
-from common.streams.columns import timestamps_to_ms
+from common.streams.columns import as_array, timestamps_to_ms
 from jobs.engagements.conversions import Attribution, Bools, Conversions, conversions
 
 SESSION = "session"
@@ -47,7 +46,7 @@ class AsContributions:
     attribution: Attribution
 
     def __call__(self, records: pa.Table) -> pa.Table:
-        key, value = array_of(records["key"]), array_of(records["value"])
+        key, value = as_array(records["key"]), as_array(records["value"])
         actions = pc.struct_field(value, "actions")
         lengths = actions.value_lengths().fill_null(0).to_numpy().astype(np.int64)
         flat = actions.flatten()
@@ -61,14 +60,14 @@ class AsContributions:
 
 def totals_as_left(totals: pa.Table) -> pa.Table:
     """Totals and their tombstones as events of `ENGAGEMENTS`."""
-    total = array_of(totals["total"])
+    total = as_array(totals["total"])
     sums = pa.StructArray.from_arrays([total.fill_null(0)], fields=list(ENGAGEMENTS.left.columns), mask=total.is_null())
-    return ENGAGEMENTS.left_events(array_of(totals[ADVERTISEMENT.name]), sums)
+    return ENGAGEMENTS.left_events(as_array(totals[ADVERTISEMENT.name]), sums)
 
 
 def advertisements_as_right(records: pa.Table) -> pa.Table:
     """Records of `advertisements` as events of `ENGAGEMENTS`."""
-    return ENGAGEMENTS.right_events(array_of(records["key"]), array_of(records["value"]))
+    return ENGAGEMENTS.right_events(as_array(records["key"]), as_array(records["value"]))
 
 
 def _session(key: pa.StructArray) -> pa.Array:

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from common.contracts.contract import load
 from common.operators.buckets import concat
-from common.operators.keys import array_of, distinct, last_rows
+from common.operators.keys import distinct, last_rows
+from common.streams.columns import as_array
 from common.streams.materialise import records
 
 STREAM = "ad-engagements"
@@ -24,20 +25,20 @@ def report(output: Path) -> dict[str, int | str]:
     """
     contract = load(STREAM)
     standing = _standing(concat(list(records(output, STREAM, contract)), contract.arrow))
-    value = array_of(standing["value"])
+    value = as_array(standing["value"])
     sums = value.field("sum")
     return {
         "advertisements": standing.num_rows,
         "with conversions": len(sums) - sums.null_count,
         "unknown": value.field("name").null_count,
         "conversions": pc.sum(sums).as_py() or 0,
-        "most conversions": _most(array_of(standing["key"]), value),
+        "most conversions": _most(as_array(standing["key"]), value),
     }
 
 
 def _standing(every: pa.Table) -> pa.Table:
     """The last record of each key, unless it is a tombstone."""
-    keys, (places,) = distinct([array_of(every["key"])])
+    keys, (places,) = distinct([as_array(every["key"])])
     latest = every.take(pa.array(np.sort(last_rows(places, len(keys)))))
     return latest.filter(latest["value"].is_valid())
 

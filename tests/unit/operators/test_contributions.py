@@ -23,7 +23,7 @@ batches = st.lists(st.lists(st.tuples(st.sampled_from("abc"), contributions), ma
 
 def events(batch: Batch) -> pa.Table:
     content = [
-        (name, None if made is None else [{"ad": ad, "amount": amount} for ad, amount in made.items()])
+        (name, None if made is None else [{"ad": ad, "amount": amount} for ad, amount in sorted(made.items())])
         for name, made in batch
     ]
     return rows(OPERATOR.event_schema, content)
