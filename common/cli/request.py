@@ -17,7 +17,6 @@ from common.errors import AdstreamError
 from common.names import pick
 from common.runtime.run import Run
 from common.runtime.spec import Format, JobSpec, Mode
-from common.streams.folder import Position
 from common.streams.source import BROKER
 from common.topology.checks import check
 
@@ -110,7 +109,7 @@ def prepare(request: Request) -> JobSpec:
     kept = None if anew else run.kept()
     if spec.sink or spec.input.startswith(BROKER):
         # Only a run on a broker needs its client, which not every installation has.
-        import_module("common.runtime.broker").check_broker(run, kept.position if kept else Position())
+        import_module("common.runtime.broker").check_broker(run, kept)
     if request.overwrite:
         run.sink.clear()
         run.checkpoint.clear()

@@ -173,6 +173,8 @@ class Round:
     def _sent(self, stage: Stage, bucket: int, outputs: Mapping[str, pa.Table]) -> Iterator[Onward]:
         """What a stage gives to others, by their buckets."""
         for number, link in enumerate(self.plan.links_of(stage)):
+            if not outputs[link.output].num_rows:
+                continue
             to, rows = self.plan.stage(link.stage), link.apply(outputs[link.output])
             for goal, events in split_by_bucket(rows, to.key, self.buckets).items():
                 if to.round == self.number and goal != bucket:

@@ -130,13 +130,25 @@ class Run:
         manifest = self.kept()
         self.source.settled(manifest.position)
         self.sink.recover(step_name(manifest.step))
-        ahead = self.sink.delivered()
-        if ahead >= manifest.step and not self.source.planned(manifest.position):
-            raise AdstreamError(
-                f"the sink has steps up to {ahead} of job '{self.plan.name}', but the checkpoint is at {manifest.step}",
-                f"restore the checkpoint, or begin anew: adstream reset {self.plan.name}",
-            )
+        self.check_sink(manifest)
         return manifest
+
+    def check_sink(self, manifest: Manifest) -> None:
+        """Refuses a checkpoint that is older than the sink, where the steps between can't be taken again as they were.
+
+        Raises:
+            AdstreamError: It is.
+        """
+        ahead, position = self.sink.delivered(), manifest.position
+        for _ in range(manifest.step, ahead + 1):
+            again = self.source.next_step(position) if self.source.planned(position) else None
+            if again is None:
+                raise AdstreamError(
+                    f"the sink has steps up to {ahead} of job '{self.plan.name}', but the checkpoint is at "
+                    f"{manifest.step}",
+                    f"restore the checkpoint, or begin anew: adstream reset {self.plan.name}",
+                )
+            position = again.position
 
     def complete(
         self,

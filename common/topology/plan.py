@@ -152,9 +152,9 @@ class Plan:
         return tuple(link for link in self.links if link.origin == stage.id)
 
     def records(self, stage: Stage, outputs: Mapping[str, pa.Table]) -> Iterator[tuple[str, pa.Table]]:
-        """A stage's outputs as contract records, by sink stream."""
+        """A stage's outputs as contract records, by sink stream; those without rows are left out."""
         for outlet in self.outlets:
-            if outlet.origin == stage.id:
+            if outlet.origin == stage.id and outputs[outlet.output].num_rows:
                 yield outlet.stream, outlet.apply(outputs[outlet.output])
 
 

@@ -496,15 +496,20 @@ def test_a_second_copy_takes_over_and_the_first_one_ends(
     check_written(job.broker, dict(Summary.load(second.output).metrics), sessions)
 
 
-def test_a_copy_of_a_checkpoint_that_is_behind_is_refused(
-    job: Job, ads: Path, adstream: Adstream, tmp_path: Path
+def test_a_second_copy_that_is_behind_is_refused_and_the_first_one_goes_on(
+    job: Job, halves: tuple[Path, Path], adstream: Adstream, sessions: str, tmp_path: Path
 ) -> None:
-    produce_folder(job.broker, ads, INPUTS)
-    assert adstream(*job.line, "--until-caught-up").code == 0
-    shutil.copytree(job.output / "_checkpoint", tmp_path / "copy")
-    produce_folder(job.broker, ads, INPUTS)
-    assert adstream(*job.line, "--until-caught-up").code == 0
-    other = replace(job, output=tmp_path / "second")
-    refused = adstream(*other.line, "--checkpoint", tmp_path / "copy", "--until-caught-up")
-    assert refused.code == 2
-    assert "of job 'sessions', but the checkpoint is at " in refused.err
+    second, copy = replace(job, output=tmp_path / "second"), tmp_path / "copy"
+    produce_folder(job.broker, halves[0], INPUTS)
+    with job.following() as first:
+        until(lambda: caught_up(job), "the end of the input")
+        shutil.copytree(job.output / "_checkpoint", copy)
+        produce_folder(job.broker, halves[0], INPUTS)
+        until(lambda: caught_up(job), "the end of the input")
+        refused = adstream(*second.line, "--checkpoint", copy)
+        assert refused.code == 2
+        assert "of job 'sessions', but the checkpoint is at " in refused.err
+        produce_folder(job.broker, halves[1], INPUTS)
+        until(lambda: caught_up(job), "the end of the input")
+        assert first.process.poll() is None, first.said
+    check_written(job.broker, drained(job, adstream), sessions)

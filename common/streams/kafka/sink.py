@@ -160,9 +160,8 @@ class KafkaSink:
             except BaseException as error:
                 # Whoever comes next, here or elsewhere, ends what was left open.
                 session.lost = True
-                if isinstance(error, KafkaException) and deliveries.error and not error.args[0].fatal():
-                    # The transaction only says that some record was not taken; the record's own error says why.
-                    raise KafkaException(deliveries.error) from error
+                if isinstance(error, KafkaException):
+                    raise KafkaException(_cause(session.producer, error.args[0], deliveries.error)) from error
                 raise
             session.delivered = step
 
@@ -230,6 +229,24 @@ def plain(array: pa.Array) -> pa.Array:
         mask = array.is_null() if array.null_count else None
         return pa.ListArray.from_arrays(array.offsets, plain(array.values), mask=mask)
     return array
+
+
+def _cause(producer: Producer, fault: KafkaError, record: KafkaError | None) -> KafkaError:
+    """Why a transaction failed.
+
+    Args:
+        producer: Its producer.
+        fault: What it raised: often only that some record was not taken, or that the producer is done for.
+        record: Why the first such record was not taken.
+    """
+    told = fault if fault.fatal() or record is None else record
+    if told.code() != KafkaError._FATAL:  # noqa: SLF001 librdkafka's own codes begin so
+        return told
+    try:
+        producer.abort_transaction(1.0)  # it only tells why nothing works any more
+    except KafkaException as error:
+        return error.args[0]
+    return told
 
 
 @dataclass(frozen=True)
