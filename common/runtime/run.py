@@ -111,7 +111,7 @@ class Run:
         Raises:
             AdstreamError: The checkpoint was made under parameters that the state depends on.
         """
-        timed = tuple(p for p in self.source.partitions if p.partition("/")[0] in self.plan.timed)
+        timed = tuple(p for p in self.source.partitions if self._timed(p.partition("/")[0]))
         clock = Clock.start(timed, self.settings.out_of_orderness, self.settings.idle_after)
         start = Manifest.start(self.plan, clock, self.settings.buckets)
         manifest = self.checkpoint.load() or start
@@ -119,6 +119,10 @@ class Run:
         # Out-of-orderness and idleness may be changed between runs; what was seen stays.
         clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_after=clock.idle_after)
         return replace(manifest, clock=clock)
+
+    def _timed(self, stream: str) -> bool:
+        """Whether the watermark follows a stream: entities without a time of their own have no say in it."""
+        return stream in self.plan.timed and self.front.contracts[stream].meta.event_time is not None
 
     def resume(self) -> Manifest:
         """As `kept`; the outputs are put back to what they were then.

@@ -8,7 +8,7 @@ machine where the job is submitted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
@@ -40,6 +40,7 @@ def check(topology: Topology) -> Plan:
     contracts = {stream: load(stream) for stream in (*plan.sources, *plan.sinks)}
     for inlet in plan.inlets:
         check_inlet(inlet.apply, contracts[inlet.stream], plan.stage(inlet.stage))
+    check_times(plan, contracts)
     for link in plan.links:
         check_link(link.apply, link.output, plan.stage(link.origin), plan.stage(link.stage))
     for outlet in plan.outlets:
@@ -110,6 +111,17 @@ def check_stage(stage: Stage) -> None:
         if schema.field(column).type not in types:
             allowed = " or ".join(str(type_) for type_ in types)
             raise AdstreamError(f"{where}: it is {schema.field(column).type}", f"make it {allowed}")
+
+
+def check_times(plan: Plan, contracts: Mapping[str, Contract]) -> None:
+    """Of the streams that an operator reads by event time, one at least has a time, or its watermark never moves."""
+    for stage in plan.stages:
+        streams = [inlet.stream for inlet in plan.inlets if inlet.stage == stage.id]
+        if stage.timed and streams and not any(contracts[stream].meta.event_time for stream in streams):
+            raise AdstreamError(
+                f"operator '{stage.id}' goes by event time, but no stream that it reads has one ({', '.join(streams)})",
+                "name the field of the time in the stream's contract: event_time in stream.yaml",
+            )
 
 
 def check_inlet(function: Callable[[pa.Table], pa.Table], contract: Contract, stage: Stage) -> None:

@@ -144,6 +144,14 @@ def test_a_time_of_another_type_is_refused() -> None:
     assert said == "operator 'sessions', time column 'eventTime': it is double: make it int64"
 
 
+def test_a_watermark_that_nothing_moves_is_refused() -> None:
+    timeless = Map("ads", Source("ad-engagements"), Gives(EVENTS))
+    assert refused(topology(process(timeless))) == (
+        "operator 'sessions' goes by event time, but no stream that it reads has one (ad-engagements): "
+        "name the field of the time in the stream's contract: event_time in stream.yaml"
+    )
+
+
 def test_a_table_by_a_key_that_the_events_do_not_have_is_refused() -> None:
     broken = replace(Sessions(), state_key="session")
     assert refused(topology(process(operator=broken))).startswith(
