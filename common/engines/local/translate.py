@@ -25,7 +25,7 @@ from common.streams.sink import Part
 SHUFFLE_BYTES = 256 * 2**20
 """How much of the input a batch run holds in memory before it spills."""
 SPLIT_BYTES = 32 * 2**20
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.1
 
 
 def run(spec: JobSpec) -> Summary:

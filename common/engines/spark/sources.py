@@ -143,7 +143,7 @@ class ArrivalsSource(DataSource):
         """The reader, which begins at the options `step` and `position`."""
         source: Source = pickle.loads(b64decode(self.options["source"]))  # noqa: S301 (as below)
         beginning = {"step": int(self.options["step"]), "position": json.loads(self.options["position"]), "arrived": 0}
-        return ArrivalsReader(source, self.options["run"], beginning)
+        return ArrivalsReader(source, self.options["run"], beginning, int(self.options["tasks"]))
 
 
 def options(run: Run, manifest: Manifest) -> dict[str, str]:
@@ -154,17 +154,18 @@ def options(run: Run, manifest: Manifest) -> dict[str, str]:
     return {
         "run": b64encode(pickle.dumps(run)).decode(),
         "source": b64encode(pickle.dumps(run.source)).decode(),
+        "tasks": str(run.settings.parallelism),
         "step": str(manifest.step),
         "position": json.dumps(asdict(manifest.position)),
     }
 
 
-class StepSplit(InputPartition):
-    """One split of a step, read by one task."""
+class StepSplits(InputPartition):
+    """Splits of a step, read by one task."""
 
-    def __init__(self, split: Split, now: int) -> None:
-        super().__init__(split)
-        self.split = split
+    def __init__(self, splits: tuple[Split, ...], now: int) -> None:
+        super().__init__(splits)
+        self.splits = splits
         self.now = now
 
 
@@ -175,12 +176,14 @@ class ArrivalsReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         source: The input.
         run: The run, as `options` pickled it.
         beginning: The offset to begin with.
+        tasks: How many tasks share the splits of a step.
     """
 
-    def __init__(self, source: Source, run: str, beginning: dict[str, Any]) -> None:
+    def __init__(self, source: Source, run: str, beginning: dict[str, Any], tasks: int) -> None:
         self._source = source
         self._run = run
         self._beginning = beginning
+        self._tasks = tasks
         self._arrivals: dict[int, Arrivals] = {}
         self._last_step: int | None = None
 
@@ -205,22 +208,23 @@ class ArrivalsReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             return start
         return self._next(start)
 
-    def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[StepSplit]:
-        """The splits between two offsets."""
+    def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[StepSplits]:
+        """The splits between two offsets, dealt to a few tasks: a task costs more than a partition with little in it."""
         now = now_ms()
         steps = range(start["step"], end["step"])
         arrived = [split for step in steps for split in self._arrivals[step].splits]
-        return [StepSplit(split, now) for split in cut(arrived, SPLIT_BYTES)]
+        splits = cut(arrived, SPLIT_BYTES)
+        return [StepSplits(splits[task :: self._tasks], now) for task in range(min(self._tasks, len(splits)))]
 
     def commit(self, end: dict[str, Any]) -> None:
         """Forgets the arrivals of complete steps."""
         self._arrivals = {step: taken for step, taken in self._arrivals.items() if step >= end["step"]}
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """A split's frames, as rows of `FRAMES`."""
-        assert isinstance(partition, StepSplit)
+        """The splits' frames, as rows of `FRAMES`."""
+        assert isinstance(partition, StepSplits)
         run: Run = pickle.loads(b64decode(self._run))  # noqa: S301 (this process's own driver made it)
-        return rows(run.front.frames(partition.split, partition.now))
+        return rows(frame for split in partition.splits for frame in run.front.frames(split, partition.now))
 
     def _next(self, start: dict[str, Any]) -> dict[str, Any]:
         step = start["step"]

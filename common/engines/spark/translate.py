@@ -39,7 +39,7 @@ from common.streams.folder import Position
 SPLIT_BYTES = 32 * 2**20
 READ_TASKS = 4
 """How many tasks a core the splits of a batch job are dealt to: enough to even out, few enough to start."""
-TRIGGER = "1 second"
+TRIGGER = "200 milliseconds"
 """How often a stream looks for arrivals once it has caught up."""
 QUERIES = "spark"
 """Where below the suite's checkpoint the checkpoints of Spark's queries are."""

@@ -14,13 +14,15 @@ from common.streams.conform import conform, plain_type
 from common.streams.decoded import DeadLetter, Decoded, dead_letters
 from common.streams.folder import Split
 from common.streams.kafka.address import Address, PartitionPath
-from common.streams.kafka.consumer import committed_records, next_offset
+from common.streams.kafka.consumer import Consumers, next_offset
 from common.streams.kafka.errors import ACCEPT, DENIED, OUTAGE_SECONDS, told_plainly
 from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.wire import Part, UndecodableError
 
 BATCH_RECORDS = 100_000
 POLL_SECONDS = 0.2
+CONSUMERS = Consumers()
+"""Of this process; a step reads every partition, each by itself."""
 
 
 def read_kafka(split: Split, contract: Contract, latest_allowed: int) -> Iterator[Decoded]:
@@ -44,7 +46,7 @@ def read_kafka(split: Split, contract: Contract, latest_allowed: int) -> Iterato
 def _messages(address: Address, start: TopicPartition, stop: int) -> Iterator[list[Message]]:
     what = f"stream '{start.topic}': reading partition {start.partition}"
     settings = {"enable_partition_eof": False, "auto_offset_reset": "error", "fetch_wait_max_ms": 50}
-    with told_plainly(address, what, start.topic), committed_records(address, **settings) as consumer:
+    with told_plainly(address, what, start.topic), CONSUMERS.lent(address, **settings) as consumer:
         consumer.assign([start])
         place, reason, heard = int(start.offset), "it gives nothing", time.monotonic()
         # The last offsets may be a transaction's markers, which are no records: the place counts.

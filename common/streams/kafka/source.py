@@ -7,9 +7,11 @@ committed counts: a step ends before the first open transaction.
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -218,4 +220,10 @@ def partition_counts(address: Address, streams: Iterable[str]) -> dict[str, int]
 
 
 def _admin(address: Address) -> AdminClient:
+    return _client(address, os.getpid())
+
+
+@cache
+def _client(address: Address, process: int) -> AdminClient:
+    """One client a process: a step asks it three times, and each new one would first have to find the broker."""
     return AdminClient(address.client())
