@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
@@ -32,6 +33,24 @@ def committed_records(address: Address, **settings: Any) -> Iterator[Consumer]:
         consumer.close()
 
 
+class Lent:
+    """A consumer that is on loan.
+
+    Args:
+        make: Makes a new one.
+        consumer: One that is there already, if any.
+    """
+
+    def __init__(self, make: Callable[[], Consumer], consumer: Consumer | None) -> None:
+        self._make = make
+        self.consumer = consumer or make()
+
+    def renew(self) -> None:
+        """Replaces it: one that was kept may know a broker or a topic that is no longer there."""
+        self.consumer.close()
+        self.consumer = self._make()
+
+
 class Consumers:
     """Consumers of a process that are kept from one reader to the next: a new one first has to find the broker."""
 
@@ -40,22 +59,21 @@ class Consumers:
         self._lock = threading.Lock()
 
     @contextmanager
-    def lent(self, address: Address, **settings: Any) -> Iterator[Consumer]:
+    def lent(self, address: Address, **settings: Any) -> Iterator[Lent]:
         """A consumer, as `committed_records` gives one, for one reader at a time; after an error it is not kept."""
         # A process that was forked has its parent's consumers, but not the threads that do their work.
         idle = self._idle[os.getpid(), address, tuple(sorted(settings.items()))]
-        consumer = self._taken(idle) or _consumer(address, **settings)
-        try:
-            yield consumer
-            consumer.unassign()
-        except BaseException:
-            consumer.close()
-            raise
-        idle.append(consumer)
-
-    def _taken(self, idle: list[Consumer]) -> Consumer | None:
         with self._lock:
-            return idle.pop() if idle else None
+            kept = idle.pop() if idle else None
+        lent = Lent(partial(_consumer, address, **settings), kept)
+        try:
+            yield lent
+            lent.consumer.unassign()
+        except BaseException:
+            lent.consumer.close()
+            raise
+        with self._lock:
+            idle.append(lent.consumer)
 
 
 def _consumer(address: Address, **settings: Any) -> Consumer:

@@ -21,6 +21,8 @@ from common.streams.kafka.wire import Part, UndecodableError
 
 BATCH_RECORDS = 100_000
 POLL_SECONDS = 0.2
+RENEW_SECONDS = 3.0
+"""How long a consumer may be silent about records that are there, before another one asks for them."""
 CONSUMERS = Consumers()
 """Of this process; a step reads every partition, each by itself."""
 
@@ -46,16 +48,17 @@ def read_kafka(split: Split, contract: Contract, latest_allowed: int) -> Iterato
 def _messages(address: Address, start: TopicPartition, stop: int) -> Iterator[list[Message]]:
     what = f"stream '{start.topic}': reading partition {start.partition}"
     settings = {"enable_partition_eof": False, "auto_offset_reset": "error", "fetch_wait_max_ms": 50}
-    with told_plainly(address, what, start.topic), CONSUMERS.lent(address, **settings) as consumer:
-        consumer.assign([start])
+    with told_plainly(address, what, start.topic), CONSUMERS.lent(address, **settings) as lent:
+        lent.consumer.assign([start])
         place, reason, heard = int(start.offset), "it gives nothing", time.monotonic()
+        renewed = heard
         # The last offsets may be a transaction's markers, which are no records: the place counts.
         while place < stop:
-            taken = consumer.consume(min(stop - place, BATCH_RECORDS), POLL_SECONDS)
+            taken = lent.consumer.consume(min(stop - place, BATCH_RECORDS), POLL_SECONDS)
             yield [message for message in taken if message.error() is None and _offset(message) < stop]
-            before, place = place, next_offset(consumer, start)
+            before, place = place, next_offset(lent.consumer, start)
             if place > before:
-                heard = time.monotonic()
+                heard = renewed = time.monotonic()
                 continue
             reason = _fault(taken, what, place) or reason
             if time.monotonic() - heard > OUTAGE_SECONDS:
@@ -64,6 +67,11 @@ def _messages(address: Address, start: TopicPartition, stop: int) -> Iterator[li
                     "is it up? the job goes on from its checkpoint",
                     ExitCode.UNAVAILABLE,
                 )
+            if time.monotonic() - renewed > RENEW_SECONDS:
+                lent.renew()
+                start = TopicPartition(start.topic, start.partition, place)
+                lent.consumer.assign([start])
+                renewed = time.monotonic()
 
 
 def _fault(taken: list[Message], what: str, place: int) -> str | None:
