@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from common.contracts.contract import load
 from common.streams.kafka.address import GROUP, Address
+from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.source import KafkaSource
 from common.streams.kafka.wire import Part
 
@@ -64,7 +65,7 @@ def input_partitions(address: Address, streams: tuple[str, ...]) -> list[Partiti
     """Reads all that stands in the input topics."""
     source = KafkaSource.at(address, streams)
     ends = {name: end for name, end in source.ends().items() if end}
-    parts = {stream: Part(address.registry, load(stream), "value") for stream in streams}
+    parts = {stream: Part(Schemas(address.registry), load(stream), "value") for stream in streams}
     times: dict[str, list[tuple[int, int]]] = {name: [] for name in ends}
     consumer = consumer_of(address)
     consumer.assign([TopicPartition(*_split(name), 0) for name in ends])
@@ -81,7 +82,7 @@ def input_partitions(address: Address, streams: tuple[str, ...]) -> list[Partiti
 
 def sessions_of(address: Address, messages: Iterable[tuple[Message, int]]) -> Sessions:
     """Decodes what a reader of the output topic has seen: each record, and when."""
-    key = Part(address.registry, load(SESSIONS), "key")
+    key = Part(Schemas(address.registry), load(SESSIONS), "key")
     rows = [(_end(key.decode(message.key())), message.timestamp()[1], seen) for message, seen in messages]
     return Sessions(*np.array(rows, dtype=np.int64).reshape(-1, 3).T)
 
