@@ -124,17 +124,15 @@ class Segments:
         return [self._read(path, rows) for path, rows in files]
 
     def _read(self, path: str, rows: int) -> pa.Table:
+        place = Path(self.root, path)
         try:
-            with pa.memory_map(str(Path(self.root, path))) as file:
+            with pa.memory_map(str(place)) as file:
                 segment = pa.ipc.open_stream(file).read_all()
-            if segment.num_rows != rows:
-                raise pa.ArrowInvalid(f"{segment.num_rows} rows, not {rows}")
-            return segment
         except (OSError, pa.ArrowException) as error:
-            raise AdstreamError(
-                f"checkpoint '{Path(self.root, path)}': the state can't be read ({error})",
-                "restore the folder, or start with a new --checkpoint folder",
-            ) from error
+            raise _unreadable(place, error) from error
+        if segment.num_rows != rows:
+            raise _unreadable(place, f"{segment.num_rows} rows of {rows}")
+        return segment
 
     def _write(self, path: str, segment: pa.Table) -> None:
         target = Path(self.root, path)
@@ -144,6 +142,13 @@ class Segments:
         with pa.OSFile(str(staged), "wb") as file, pa.ipc.new_stream(file, segment.schema) as stream:
             stream.write_table(segment.combine_chunks())
         staged.replace(target)
+
+
+def _unreadable(place: Path, reason: Exception | str) -> AdstreamError:
+    return AdstreamError(
+        f"checkpoint '{place}': the state can't be read ({reason})",
+        "restore the folder, or start with a new --checkpoint folder",
+    )
 
 
 def _find(segment: pa.Table, keys: pa.Array, hashes: Ints, key: str) -> tuple[pa.Table, Bools]:

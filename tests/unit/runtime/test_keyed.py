@@ -101,6 +101,15 @@ def test_a_torn_segment_is_refused(tmp_path: Path) -> None:
         segments.find(stored, pa.array([1]), "key", INTEGERS)
 
 
+def test_a_segment_without_its_rows_is_refused(tmp_path: Path) -> None:
+    segments = Segments(str(tmp_path))
+    stored = put(segments, Stored(), 0, {1: [1], 2: [2]}, INTEGERS)
+    shorter = put(segments, Stored(), 1, {1: [1]}, INTEGERS)
+    (tmp_path / shorter.paths[0]).replace(tmp_path / stored.paths[0])
+    with pytest.raises(AdstreamError, match="1 rows of 2"):
+        segments.find(stored, pa.array([1]), "key", INTEGERS)
+
+
 def test_a_null_may_stand_for_what_has_no_nulls_in_it(tmp_path: Path) -> None:
     segments = Segments(str(tmp_path))
     rows = pa.table([pa.array([1, 2]), pa.array([{"name": "a"}, None], NESTED.field("value").type)], schema=NESTED)
