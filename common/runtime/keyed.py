@@ -26,7 +26,7 @@ from common.errors import AdstreamError
 from common.operators.buckets import hash64
 
 HASH, GONE = "__hash", "__gone"
-GROWTH = 8
+GROWTH = 4
 """A segment stays as it is while it has over `GROWTH` times the rows of all that follow it."""
 
 Ints = npt.NDArray[np.int64]

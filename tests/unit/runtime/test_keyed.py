@@ -41,7 +41,7 @@ def rows_of(table: pa.Table) -> list[tuple[object, int]]:
 
 
 @SEVERAL
-@given(steps=STEPS, growth=st.sampled_from([0, 1, 8]), text=st.booleans())
+@given(steps=STEPS, growth=st.sampled_from([0, 1, 4]), text=st.booleans())
 def test_a_table_is_what_was_put_into_it(
     steps: list[dict[int, list[int]]], growth: int, text: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
