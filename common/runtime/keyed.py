@@ -1,9 +1,12 @@
 """Tables by key that only grow: a step reads and writes the rows of the keys that arrived, whatever the table's size.
 
-What a stage holds in a bucket lies in segments, each written once: an Arrow file sorted by the hash of the key. A
+What a stage holds in a bucket lies in segments, each written once: an Arrow stream sorted by the hash of the key. A
 step adds a segment with the rows that its keys have now, or with a mark that a key is gone. Rows are found by
 binary search in the mapped files, the newest segment first. Before segments become many they are merged, each with
 those that are not much smaller than what follows them, so that a row is rewritten a few times in its life, not once a step.
+
+A step has hundreds of small segments: so they are streams and not Arrow files, which repeat their schema at the end and
+which pyarrow opens by way of other threads. How many rows one must have is known from elsewhere, so a torn one is found.
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ from common.errors import AdstreamError
 from common.operators.buckets import hash64
 
 HASH, GONE = "__hash", "__gone"
-GROWTH = 8
+GROWTH = 4
 """A segment stays as it is while it has over `GROWTH` times the rows of all that follow it."""
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,13 @@ class Segments:
         """
         found: list[pa.Table] = []
         hashes = hash64(keys)
-        for path in reversed(stored.paths):
+        for path, count in zip(reversed(stored.paths), reversed(stored.rows), strict=True):
             if not len(keys):
                 break
-            rows, known = _find(self._read(path), keys, hashes, key)
-            found.append(rows.filter(pc.invert(rows[GONE])).select(schema.names))
-            keys, hashes = keys.filter(pa.array(~known)), hashes[~known]
+            rows, known = _find(self._read(path, count), keys, hashes, key)
+            if rows.num_rows:
+                found.append(_where(rows, ~rows[GONE].to_numpy()).select(schema.names))
+                keys, hashes = keys.filter(pa.array(~known)), hashes[~known]
         return _under(schema, pa.concat_tables(found)) if found else schema.empty_table()
 
     def replace(self, stored: Stored, name: str, key: str, old: pa.Table, new: pa.Table) -> Stored:
@@ -91,15 +96,16 @@ class Segments:
             old: All rows of these keys, as `find` gave them.
             new: The rows that they have now; a key of `old` that is not among them is gone.
         """
-        gone = pc.unique(old[key]).filter(pc.invert(pc.is_in(pc.unique(old[key]), value_set=pc.unique(new[key]))))
+        gone = _missing(old[key], new[key])
         if not new.num_rows and not len(gone):
             return stored
-        segment = _sorted(pa.concat_tables([_marked(new, gone=False), _gone(gone, key, new.schema)]), key)
+        marks = [_gone(gone, key, new.schema)] if len(gone) else []
+        segment = _sorted(pa.concat_tables([_marked(new, gone=False), *marks]), key)
         live = stored.live + new.num_rows - old.num_rows
         first = _first_to_merge(stored.rows, segment.num_rows)
         if first < len(stored.paths):
             # Nothing older is left that a mark could hide.
-            segment = _merged([self._read(path) for path in stored.paths[first:]], segment, key, marks=first > 0)
+            segment = _merged(self._read_all(stored, first), segment, key, marks=first > 0)
         if segment.num_rows:
             self._write(name, segment)
             return Stored((*stored.paths[:first], name), (*stored.rows[:first], segment.num_rows), live)
@@ -109,42 +115,68 @@ class Segments:
         """All rows of a table, in no order."""
         if not stored.paths:
             return schema.empty_table()
-        *older, newest = (self._read(path) for path in stored.paths)
+        *older, newest = self._read_all(stored)
         return _under(schema, _merged(older, newest, key, marks=False).select(schema.names))
 
-    def _read(self, path: str) -> pa.Table:
+    def _read_all(self, stored: Stored, first: int = 0) -> list[pa.Table]:
+        """The segments from one on, oldest first."""
+        files = zip(stored.paths[first:], stored.rows[first:], strict=True)
+        return [self._read(path, rows) for path, rows in files]
+
+    def _read(self, path: str, rows: int) -> pa.Table:
+        place = Path(self.root, path)
         try:
-            with pa.memory_map(str(Path(self.root, path))) as file:
-                return pa.ipc.open_file(file).read_all()
+            with pa.memory_map(str(place)) as file:
+                segment = pa.ipc.open_stream(file).read_all()
         except (OSError, pa.ArrowException) as error:
-            raise AdstreamError(
-                f"checkpoint '{Path(self.root, path)}': the state can't be read ({error})",
-                "restore the folder, or start with a new --checkpoint folder",
-            ) from error
+            raise _unreadable(place, error) from error
+        if segment.num_rows != rows:
+            raise _unreadable(place, f"{segment.num_rows} rows of {rows}")
+        return segment
 
     def _write(self, path: str, segment: pa.Table) -> None:
         target = Path(self.root, path)
         target.parent.mkdir(parents=True, exist_ok=True)
         # A task that is run twice at once writes the same rows twice; neither sees the other's half.
         staged = target.with_suffix(f".{uuid4().hex}")
-        with pa.ipc.new_file(str(staged), segment.schema) as file:
-            file.write_table(segment.combine_chunks())
+        with pa.OSFile(str(staged), "wb") as file, pa.ipc.new_stream(file, segment.schema) as stream:
+            stream.write_table(segment.combine_chunks())
         staged.replace(target)
 
 
-def _find(segment: pa.Table, keys: pa.Array, hashes: Ints, key: str) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
+def _unreadable(place: Path, reason: Exception | str) -> AdstreamError:
+    return AdstreamError(
+        f"checkpoint '{place}': the state can't be read ({reason})",
+        "restore the folder, or start with a new --checkpoint folder",
+    )
+
+
+def _find(segment: pa.Table, keys: pa.Array, hashes: Ints, key: str) -> tuple[pa.Table, Bools]:
     """The rows of a segment that have one of the keys, and which of the keys these are."""
     held = segment[HASH].to_numpy()
     first, behind = np.searchsorted(held, hashes, "left"), np.searchsorted(held, hashes, "right")
     counts = behind - first
+    known = np.zeros(len(keys), dtype=np.bool_)
     of_key = np.repeat(np.arange(len(keys)), counts)
+    if not len(of_key):
+        return segment.slice(0, 0), known
     place = np.arange(len(of_key)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
     rows = segment.take(pa.array(place))
     # Two strings may have one hash.
     same = pc.equal(rows[key], keys.take(pa.array(of_key))).to_numpy()
-    known = np.zeros(len(keys), dtype=np.bool_)
     known[of_key[same]] = True
-    return rows.filter(pa.array(same)), known
+    return _where(rows, same), known
+
+
+def _where(rows: pa.Table, kept: Bools) -> pa.Table:
+    """Some of the rows."""
+    return rows if kept.all() else rows.filter(pa.array(kept))
+
+
+def _missing(some: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.Array:
+    """The distinct keys that are not among others."""
+    keys = pc.unique(some)
+    return keys.filter(pc.invert(pc.is_in(keys, value_set=pc.unique(others))))
 
 
 def _marked(rows: pa.Table, *, gone: bool) -> pa.Table:
@@ -185,7 +217,8 @@ def _merged(older: list[pa.Table], newest: pa.Table, key: str, *, marks: bool) -
     kept = [newest]
     for segment in reversed(older):
         newer = pa.chunked_array([chunk for part in kept for chunk in part[key].chunks], newest[key].type)
-        kept.append(segment.filter(pc.invert(pc.is_in(segment[key], value_set=pc.unique(newer)))))
+        kept.append(_where(segment, ~pc.is_in(segment[key], value_set=pc.unique(newer)).to_numpy()))
     rows = pa.concat_tables(kept)
-    rows = rows if marks else rows.filter(pc.invert(rows[GONE]))
-    return rows.take(pc.sort_indices(rows[HASH]))
+    rows = (rows if marks else _where(rows, ~rows[GONE].to_numpy())).combine_chunks()
+    # All are in order by themselves, of which this sort makes use.
+    return rows.take(pa.array(np.argsort(rows[HASH].to_numpy(), kind="stable")))

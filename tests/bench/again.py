@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from dataclasses import replace
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 from common.runtime.spec import JobSpec
@@ -16,20 +18,40 @@ from tests.bench.runs import timed
 
 
 class Steps(logging.Handler):
-    """Notes when the suite says that a step is complete."""
+    """Notes when the suite says that a step is complete, and what it cost.
 
-    def __init__(self) -> None:
+    Args:
+        checkpoint: The folder of the run's state.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
         super().__init__()
-        self.moments: list[float] = []
+        self.written: list[int] = []
+        self._checkpoint = checkpoint
+        self._moments: list[float] = []
+        self._processor: list[float] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a message of the suite's log."""
         if record.msg.startswith("step "):
-            self.moments.append(record.created)
+            self._moments.append(record.created)
+            self._processor.append(time.process_time())
+            step, *_ = record.args
+            self.written.append(sum(file.stat().st_size for file in self._checkpoint.glob(f"state/{step:09d}/*")))
 
-    def durations(self) -> list[float]:
+    @property
+    def durations(self) -> tuple[float, ...]:
         """How long each step but the first took, in seconds."""
-        return [after - before for before, after in zip(self.moments, self.moments[1:], strict=False)]
+        return _differences(self._moments)
+
+    @property
+    def processor(self) -> tuple[float, ...]:
+        """How long each step but the first kept this process busy, in seconds of all its threads."""
+        return _differences(self._processor)
+
+
+def _differences(times: list[float]) -> tuple[float, ...]:
+    return tuple(after - before for before, after in pairwise(times))
 
 
 def main(spec_path: str, result: str, times: str) -> None:
@@ -39,14 +61,19 @@ def main(spec_path: str, result: str, times: str) -> None:
     log = logging.getLogger("adstream")
     log.setLevel(logging.INFO)
 
-    def job(output: Path) -> list[float]:
-        steps = Steps()
+    runs: list[Steps] = []
+
+    def job(output: Path) -> tuple[float, ...]:
+        steps = Steps(output / "_checkpoint")
+        runs.append(steps)
         log.addHandler(steps)
         run(replace(spec, output=str(output), checkpoint=str(output / "_checkpoint")))
         log.removeHandler(steps)
-        return steps.durations()
+        return steps.durations
 
-    timed(job, Path(spec.output), int(times)).save(Path(result))
+    seconds = timed(job, Path(spec.output), int(times))
+    last = runs[-1]
+    replace(seconds, processor=last.processor, written=tuple(last.written[1:])).save(Path(result))
 
 
 if __name__ == "__main__":

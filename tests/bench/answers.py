@@ -1,8 +1,12 @@
-"""Whether two jobs gave the same sessions: a comparison of speed is worth nothing otherwise."""
+"""Whether two jobs gave the same answer: a comparison of speed is worth nothing otherwise."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,21 +16,26 @@ import pyarrow.parquet as pq
 from common.contracts.contract import load
 from common.operators.order import order_by
 from common.operators.sessions import ACTION, ACTIONS, SESSIONS
+from common.streams.delta import DELTA_LOG, delta_files
 from common.streams.json_text import json_lines
 from common.streams.materialise import digest, table
 from jobs.sessions.records import session_records
 from tests.bench.inputs import LAST_USER
 
-STREAM = "ad-sessions"
+SESSION_STREAM, ENGAGEMENT_STREAM = "ad-sessions", "ad-engagements"
 
 
-def ours(output: Path) -> str:
+ENGAGEMENTS = pa.schema([("id", pa.int64()), ("sum", pa.int64()), ("name", pa.string()), ("type", pa.string())])
+"""What native jobs write."""
+
+
+def our_sessions(output: Path) -> str:
     """A hash of the sessions that a run of this suite left, but for those of `LAST_USER`."""
-    every = table(output, STREAM, load(STREAM))
+    every = table(output, SESSION_STREAM, load(SESSION_STREAM))
     return digest(every.filter(pc.not_equal(pc.struct_field(every["key"], "userId"), LAST_USER)))
 
 
-def native(output: Path) -> str:
+def native_sessions(output: Path) -> str:
     """The same of what a native job left.
 
     Actions are put in order, as not every engine can do it, and equal ones are counted once, as none does.
@@ -67,3 +76,42 @@ def _ms(times: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if pa.types.is_integer(times.type):
         return times
     return times.cast(pa.timestamp("ms", times.type.tz)).cast(pa.int64())
+
+
+def our_engagements(output: Path) -> str:
+    """A hash of the engagements that a run of this suite left."""
+    return digest(table(output, ENGAGEMENT_STREAM, load(ENGAGEMENT_STREAM)))
+
+
+def native_engagements(output: Path) -> str:
+    """The same of what a native job left: a Delta table, or a changelog."""
+    folder = output / "engagements"
+    rows = _delta_rows(folder) if (folder / DELTA_LOG).exists() else _changelog_rows(folder)
+    schema = load(ENGAGEMENT_STREAM).arrow
+    columns = [rows[name].combine_chunks() for name in ("sum", "name", "type")]
+    value = pa.StructArray.from_arrays(columns, fields=list(schema.field("value").type))
+    records = pa.table([rows["id"], value], schema=schema)
+    return digest(records.take(pc.sort_indices(json_lines(records))))
+
+
+def _delta_rows(folder: Path) -> pa.Table:
+    files = [pq.read_table(path, partitioning=None) for path in delta_files(folder)]
+    return pa.concat_tables(files).cast(ENGAGEMENTS)
+
+
+def _changelog_rows(folder: Path) -> pa.Table:
+    """What stands after all changes, whatever their order: an update takes one row back and adds another."""
+    standing = Counter[tuple[Any, ...]]()
+    for path in folder.iterdir():
+        if path.name[0] not in "._":
+            for line in path.read_text().splitlines():
+                change = json.loads(line)
+                row, number = (change["after"], 1) if change["op"] == "c" else (change["before"], -1)
+                standing[tuple(row[name] for name in ENGAGEMENTS.names)] += number
+    rows = [dict(zip(ENGAGEMENTS.names, row, strict=True)) for row in standing.elements()]
+    return pa.Table.from_pylist(rows, ENGAGEMENTS)
+
+
+OURS: Mapping[str, Callable[[Path], str]] = {"sessions": our_sessions, "engagements": our_engagements}
+NATIVE: Mapping[str, Callable[[Path], str]] = {"sessions": native_sessions, "engagements": native_engagements}
+"""How the answer of a job is read."""

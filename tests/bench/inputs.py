@@ -30,13 +30,17 @@ class Input:
 
     Attributes:
         source: The folder.
-        events: How many views and clicks it holds.
-        first: How many of them are in the first file of each stream.
+        events: How many events it holds.
+        first: How many of them are in the first file of each stream, or in as many as `loads` says.
+        job: The job that it is for.
+        loads: How many micro-batches of a stream are not counted, as they only fill a table.
     """
 
     source: Path
     events: int
     first: int
+    job: str = "sessions"
+    loads: int = 1
 
 
 def made(events: int, files: int) -> Input:

@@ -12,9 +12,10 @@ from common.runtime.spec import JobSpec
 from common.setup.jars import jars
 from common.setup.java import java_home
 from tests.bench.bots import find_bots
-from tests.bench.inputs import made
+from tests.bench.catalogue import Catalogue
+from tests.bench.inputs import Input, made
 from tests.bench.live import broker, followed
-from tests.bench.report import GIB, Growth, Line, Peak, Speed, Start
+from tests.bench.report import GIB, Growth, Line, Peak, Speed, Start, TableGrowth
 from tests.bench.sides import CORES, MEMORY, Native, by_hand, ours
 
 EVENTS, FILES = 2_000_000, 5
@@ -26,6 +27,11 @@ BOT_FILES = 20
 DELAY = "31 minutes"
 """The native stream's watermark delay: the suite's default out-of-orderness and grace together."""
 WHOLE_INPUT_HOURS = 96
+TABLES = (10_000, 1_000_000, 10_000_000)
+"""How many advertisements there are beside the events of `growth`."""
+STEPS, STEP_SESSIONS, STEP_CHANGES = 30, 4_000, 1_000
+GROWTH = 1.5
+ENGAGEMENTS = Catalogue(10_000, files=5, sessions=40_000)
 FOLLOWING = ("local", "spark", "flink")
 """The engines that can follow a stream."""
 
@@ -56,14 +62,7 @@ def spark_stream() -> Iterator[Line]:
 def flink() -> Iterator[Line]:
     """The Flink engine in both modes against the SQL SESSION window."""
     given = made(EVENTS, FILES)
-    options = {
-        "delay": WHOLE_INPUT_HOURS,
-        "tasks": CORES,
-        "jars": ";".join(jar.as_uri() for jar in jars("flink-sql-parquet")),
-    }
-    spec = JobSpec("sessions", "flink", "stream", "", str(given.source.parent / "flink"), "")
-    environment = registry.environment(spec)
-    native = by_hand(Native("flink", options, environment, str(flink_submit.PYTHON)), given, times=2)
+    native = by_hand(_flink("flink", given, delay=WHOLE_INPUT_HOURS), given, times=2)
     yield Speed("Flink stream, SQL SESSION", ours("flink", "stream", given, times=2), native, 1.0, 2.0)
     yield Speed("Flink batch, SQL SESSION", ours("flink", "batch", given, times=2), native, 1.0, 2.0)
 
@@ -88,6 +87,27 @@ def anomalies() -> Iterator[Line]:
     yield from find_bots(EVENTS, BOT_FILES, floor=0.9)
 
 
+def growth() -> Iterator[Line]:
+    """What an event of the engagements job costs beside tables of some thousand and of millions of advertisements."""
+    small, *larger = (Catalogue(many, STEPS, STEP_SESSIONS, STEP_CHANGES) for many in TABLES)
+    least = ours("local", "stream", small.made(), times=1)
+    yield TableGrowth(f"{small.advertisements:,} advertisements", least, least, GROWTH)
+    for table in larger:
+        side = ours("local", "stream", table.made(), times=1)
+        yield TableGrowth(f"{table.advertisements:,} advertisements", least, side, GROWTH)
+
+
+def engagements() -> Iterator[Line]:
+    """The engagements job on each engine; local and Beam, too, against the SQL of Flink."""
+    given = ENGAGEMENTS.made()
+    native = by_hand(_flink("flink_engagements", given), given, times=2)
+    for engine, mode in (("local", "stream"), ("flink", "stream"), ("beam", "batch")):
+        yield Speed(f"{engine} {mode}, Flink SQL join", ours(engine, mode, given, times=2), native, 0.0, 1.0)
+    delta = ",".join(str(jar) for jar in jars("spark-delta") if jar.name.startswith("delta-"))
+    merge = by_hand(_spark("spark_engagements", jars=delta), given, times=2)
+    yield Speed("spark stream, Delta MERGE", ours("spark", "stream", given, times=2), merge, 0.0, 1.0, steps=True)
+
+
 def start() -> Iterator[Line]:
     """Every engine with next to nothing to do."""
     for engine in registry.ENGINES:
@@ -101,9 +121,16 @@ def latency() -> Iterator[Line]:
             yield followed(engine, address)
 
 
-def _spark(**options: str) -> Native:
+def _spark(name: str = "spark", **options: str) -> Native:
     environment = {"JAVA_HOME": str(java_home()), "PYSPARK_PYTHON": sys.executable}
-    return Native("spark", {"tasks": CORES, "memory": MEMORY, **options}, environment)
+    return Native(name, {"tasks": CORES, "memory": MEMORY, **options}, environment)
+
+
+def _flink(name: str, given: Input, **options: int) -> Native:
+    spec = JobSpec(given.job, "flink", "stream", "", str(given.source.parent / "flink"), "")
+    parquet = ";".join(jar.as_uri() for jar in jars("flink-sql-parquet"))
+    options_of_all = {"tasks": CORES, "jars": parquet}
+    return Native(name, {**options_of_all, **options}, registry.environment(spec), str(flink_submit.PYTHON))
 
 
 PARTS: Mapping[str, Callable[[], Iterator[Line]]] = MappingProxyType(
@@ -114,6 +141,8 @@ PARTS: Mapping[str, Callable[[], Iterator[Line]]] = MappingProxyType(
         "flink": flink,
         "beam": beam,
         "scale": scale,
+        "growth": growth,
+        "engagements": engagements,
         "start": start,
         "anomalies": anomalies,
         "latency": latency,

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tests.bench.sides import Side
 
+KIB = 2**10
 MIB = 2**20
 GIB = 2**30
 
@@ -75,7 +76,7 @@ class Speed:
 
     def _verdict(self) -> str:
         if self._same is False:
-            return "OTHER SESSIONS"
+            return "OTHER ANSWER"
         if self.ratio < self.floor:
             return "MISSED"
         return "met" if self.ratio >= self.aim else "aim missed"
@@ -155,6 +156,49 @@ class Growth:
         peaks = " / ".join(f"{side.measured.peak / MIB:,.0f} MiB" for side in (self.small, self.large))
         load = f"{self.large.measured.load:.1f}"
         return (self.what, rates, "", f"{self.growth:.2f}x", f"< {self.limit:g}x", _verdict(self.met), peaks, load)
+
+
+@dataclass(frozen=True)
+class TableGrowth:
+    """What an event costs beside a table of some size, over what it costs beside a small one.
+
+    Attributes:
+        what: How large the table is.
+        small: The side with the small table.
+        ours: This one; it may be the same.
+        limit: What the growth must stay below.
+    """
+
+    what: str
+    small: Side
+    ours: Side
+    limit: float
+
+    @property
+    def growth(self) -> float:
+        """Processor time of an event here over that beside the small table."""
+        return self.ours.event_seconds / self.small.event_seconds
+
+    @property
+    def met(self) -> bool:
+        """Whether it stayed below."""
+        return self.growth < self.limit
+
+    def cells(self) -> tuple[str, ...]:
+        """The line."""
+        ours, cost = self.ours, self.ours.measured
+        step = f"{ours.step_seconds * 1000:,.0f} ms, {ours.step_bytes / KIB:,.0f} KiB a step"
+        filled = f"filled in {ours.load_seconds:,.1f} s"
+        return (
+            self.what,
+            f"{ours.event_seconds * 1e6:,.0f} us/event",
+            "",
+            f"{self.growth:.2f}x; {step}; {filled}",
+            f"< {self.limit:g}x",
+            _verdict(self.met),
+            f"{cost.peak / MIB:,.0f} MiB",
+            f"{cost.load:.1f}",
+        )
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,14 @@ class Runs:
         seconds: How long each run took, without the start of the process.
         steps: How long each micro-batch of each run took, in seconds, but for its first, which also starts the query;
             empty for a job that has none.
+        processor: How long each of the last run's took of the processor, in seconds, where the job is one process.
+        written: How many bytes of state each of the last run's wrote.
     """
 
     seconds: tuple[float, ...]
     steps: tuple[tuple[float, ...], ...]
+    processor: tuple[float, ...] = ()
+    written: tuple[int, ...] = ()
 
     def save(self, path: Path) -> None:
         """Writes them as JSON."""
@@ -31,7 +35,8 @@ class Runs:
     def load(cls, path: Path) -> Runs:
         """Reads what `save` wrote."""
         content = json.loads(path.read_text())
-        return cls(tuple(content["seconds"]), tuple(tuple(steps) for steps in content["steps"]))
+        steps = tuple(tuple(steps) for steps in content["steps"])
+        return cls(tuple(content["seconds"]), steps, tuple(content["processor"]), tuple(content["written"]))
 
 
 def timed(job: Callable[[Path], Sequence[float]], output: Path, times: int) -> Runs:

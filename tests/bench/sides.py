@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from statistics import fmean, median
+from typing import Any, TypeVar
 
 from common.engines import registry
 from common.runtime.spec import JobSpec, Mode
@@ -22,6 +23,7 @@ TIMES = 3
 """How often a process runs its job: the last time it is warm."""
 MEMORY = "2g"
 RESULT = "runs.json"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Side:
         given: The input.
         measured: What it cost.
         output: What its last run wrote, until the next process of that side empties it.
-        read: Hashes the sessions of an output.
+        read: Hashes the answer in an output.
     """
 
     given: Input
@@ -42,7 +44,7 @@ class Side:
 
     @cached_property
     def answer(self) -> str:
-        """A hash of its sessions; to be asked for before the output is gone."""
+        """A hash of what it says in the end; to be asked for before the output is gone."""
         return self.read(self.output)
 
     @property
@@ -52,8 +54,32 @@ class Side:
 
     @property
     def step_rate(self) -> float:
-        """Events a second, of the micro-batches of the last run but its first."""
-        return (self.given.events - self.given.first) / sum(self.measured.runs.steps[-1])
+        """Events a second, of the micro-batches of the last run but those that fill a table, or the first."""
+        return (self.given.events - self.given.first) / sum(self._counted(self.measured.runs.steps[-1]))
+
+    @property
+    def step_seconds(self) -> float:
+        """How long such a micro-batch took: the median."""
+        return median(self._counted(self.measured.runs.steps[-1]))
+
+    @property
+    def step_bytes(self) -> float:
+        """How much state such a micro-batch wrote: the mean."""
+        return fmean(self._counted(self.measured.runs.written))
+
+    @property
+    def event_seconds(self) -> float:
+        """What an event of such micro-batches took of the processor."""
+        return sum(self._counted(self.measured.runs.processor)) / (self.given.events - self.given.first)
+
+    @property
+    def load_seconds(self) -> float:
+        """How long all else took."""
+        return self.measured.runs.seconds[-1] - sum(self._counted(self.measured.runs.steps[-1]))
+
+    def _counted(self, steps: Sequence[T]) -> Sequence[T]:
+        """Of all micro-batches but the first, those that don't fill a table."""
+        return steps[self.given.loads - 1 :]
 
 
 @dataclass(frozen=True)
@@ -84,7 +110,7 @@ def ours(engine: str, mode: Mode, given: Input, times: int = TIMES) -> Side:
     """
     output = _emptied(FOLDER / "ours" / f"{engine}-{mode}")
     spec = JobSpec(
-        job="sessions",
+        job=given.job,
         engine=engine,
         mode=mode,
         input=str(given.source),
@@ -98,7 +124,7 @@ def ours(engine: str, mode: Mode, given: Input, times: int = TIMES) -> Side:
     spec.save(spec_path)
     command = [*_again(registry.command(spec_path, spec)), str(spec_path), str(result), str(times)]
     cost = measured(command, registry.environment(spec), result)
-    return Side(given, cost, output / str(times - 1), answers.ours)
+    return Side(given, cost, output / str(times - 1), answers.OURS[given.job])
 
 
 def by_hand(native: Native, given: Input, times: int = TIMES) -> Side:
@@ -113,7 +139,7 @@ def by_hand(native: Native, given: Input, times: int = TIMES) -> Side:
     order = Order(given.source, output, output / RESULT, times, dict(native.options))
     command = [native.python, "-m", f"tests.bench.natives.{native.name}", order.to_json()]
     cost = measured(command, native.environment, order.result)
-    return Side(given, cost, output / str(times - 1), answers.native)
+    return Side(given, cost, output / str(times - 1), answers.NATIVE[given.job])
 
 
 def _again(command: list[str]) -> list[str]:

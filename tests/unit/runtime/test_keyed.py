@@ -41,7 +41,7 @@ def rows_of(table: pa.Table) -> list[tuple[object, int]]:
 
 
 @SEVERAL
-@given(steps=STEPS, growth=st.sampled_from([0, 1, 8]), text=st.booleans())
+@given(steps=STEPS, growth=st.sampled_from([0, 1, 4]), text=st.booleans())
 def test_a_table_is_what_was_put_into_it(
     steps: list[dict[int, list[int]]], growth: int, text: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -98,6 +98,15 @@ def test_a_torn_segment_is_refused(tmp_path: Path) -> None:
     path = tmp_path / stored.paths[0]
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(AdstreamError, match="the state can't be read"):
+        segments.find(stored, pa.array([1]), "key", INTEGERS)
+
+
+def test_a_segment_without_its_rows_is_refused(tmp_path: Path) -> None:
+    segments = Segments(str(tmp_path))
+    stored = put(segments, Stored(), 0, {1: [1], 2: [2]}, INTEGERS)
+    shorter = put(segments, Stored(), 1, {1: [1]}, INTEGERS)
+    (tmp_path / shorter.paths[0]).replace(tmp_path / stored.paths[0])
+    with pytest.raises(AdstreamError, match="1 rows of 2"):
         segments.find(stored, pa.array([1]), "key", INTEGERS)
 
 
