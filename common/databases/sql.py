@@ -24,7 +24,7 @@ _LAST = "(SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)"
 
 def columns(liberation: Liberation) -> str:
     """The query that shows the columns and their types, without a row."""
-    return f"SELECT {_list(liberation)} FROM {_source(liberation)} LIMIT 0"
+    return f"{_select(liberation)} LIMIT 0"
 
 
 def page(liberation: Liberation, progress: Progress, schema: pa.Schema) -> str:
@@ -40,16 +40,16 @@ def page(liberation: Liberation, progress: Progress, schema: pa.Schema) -> str:
     assert progress.window is not None
     order = ", ".join(map(quoted, liberation.order))
     wanted = list(_in_window(liberation, progress.window, schema))
-    text = f"SELECT {_list(liberation)} FROM {_source(liberation)}"
     if progress.after is None:
         missing = " OR ".join(f"{quoted(name)} IS NULL" for name in liberation.order)
-        return f"{text} WHERE {' AND '.join([*wanted, f'({missing})'])}"
+        return f"{_select(liberation)} WHERE {' AND '.join([*wanted, f'({missing})'])}"
+    wanted += [f"{quoted(name)} IS NOT NULL" for name in liberation.order]
     if progress.after:
         wanted.append(f"({order}) > ({_literals(progress.after)})")
     if progress.to is not None:
         wanted.append(f"({order}) <= ({_literals(progress.to)})")
-    where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
-    return f"{text}{where} ORDER BY {order} FETCH FIRST {liberation.page} ROWS WITH TIES"
+    text = f"{_select(liberation)} WHERE {' AND '.join(wanted)}"
+    return f"{text} ORDER BY {order} FETCH FIRST {liberation.page} ROWS WITH TIES"
 
 
 def quoted(name: str) -> str:
@@ -66,8 +66,8 @@ def _literals(values: tuple[str, ...]) -> str:
     return ", ".join(map(literal, values))
 
 
-def _list(liberation: Liberation) -> str:
-    return ", ".join(map(quoted, liberation.columns))
+def _select(liberation: Liberation) -> str:
+    return f"SELECT {', '.join(map(quoted, liberation.columns))} FROM {_source(liberation)}"
 
 
 def _source(liberation: Liberation) -> str:

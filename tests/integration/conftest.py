@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from common.cli.main import invoke
+from common.contracts.contract import load
+from common.operators.step import END
 from common.services.stack import Stack
 from common.streams.kafka import admin
 from common.streams.kafka.address import PASSWORD, Address
+from common.streams.kafka.reader import read_kafka
+from common.streams.kafka.source import KafkaSource
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,15 @@ def adstream(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
         return Said(code, captured.out, captured.err)
 
     return call
+
+
+def committed(address: Address, stream: str) -> Iterator[pa.Table]:
+    """All records that a stream on a broker holds, those of each partition in order."""
+    source = KafkaSource.open(url(address), (stream,))
+    for split in source.everything(0):
+        for decoded in read_kafka(split, load(stream), END):
+            assert decoded.dead.num_rows == 0
+            yield decoded.records
 
 
 def url(address: Address, **options: str) -> str:
