@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -55,6 +59,16 @@ def broker(services: Stack) -> Address:
 
 
 @pytest.fixture
+def database(services: Stack) -> Iterator[str]:
+    """The URL of an empty database."""
+    list(services.up(["postgres"]))
+    home = services.endpoint("postgres", "url")
+    execute(home, "DROP DATABASE IF EXISTS shop WITH (FORCE)", "CREATE DATABASE shop")
+    yield home.rpartition("/")[0] + "/shop"
+    list(services.up(["postgres"]))
+
+
+@pytest.fixture
 def secured(services: Stack, monkeypatch: pytest.MonkeyPatch) -> Address:
     """A broker that enforces permissions, with every stream, as its administrator."""
     list(services.up(["kafka-secured", "registry"]))
@@ -76,6 +90,25 @@ def adstream(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
         return Said(code, captured.out, captured.err)
 
     return call
+
+
+def execute(database: str, *statements: str) -> None:
+    """Runs statements, each as a transaction of its own."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def killed(arguments: list[str], alive: float) -> bool:
+    """Runs the command line, and kills it after a while; tells whether it was still there."""
+    run = subprocess.Popen([sys.executable, "-m", "common.cli.main", *arguments], start_new_session=True)
+    try:
+        run.wait(alive)
+    except subprocess.TimeoutExpired:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        return True
+    return False
 
 
 def committed(address: Address, stream: str) -> Iterator[pa.Table]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from common.services.stack import Stack
 from common.streams.kafka.address import Address
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import records, settled, table
-from tests.integration.conftest import Adstream, committed, url
+from tests.integration.conftest import Adstream, committed, execute, killed, url
 
 pytestmark = pytest.mark.integration
 
@@ -49,23 +47,10 @@ VIEWS = {
 
 
 @pytest.fixture
-def shop(services: Stack) -> Iterator[str]:
+def shop(database: str) -> str:
     """A database with an empty table of advertisements, and one of views."""
-    list(services.up(["postgres"]))
-    home = services.endpoint("postgres", "url")
-    with psycopg.connect(home, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS shop WITH (FORCE)")
-        connection.execute("CREATE DATABASE shop")
-    shop = home.rpartition("/")[0] + "/shop"
-    execute(shop, ADVERTISEMENT, "CREATE INDEX ON advertisement (updated_at)", VIEW)
-    yield shop
-    list(services.up(["postgres"]))
-
-
-def execute(database: str, *statements: str) -> None:
-    with psycopg.connect(database) as connection:
-        for statement in statements:
-            connection.execute(statement)
+    execute(database, ADVERTISEMENT, "CREATE INDEX ON advertisement (updated_at)", VIEW)
+    return database
 
 
 def as_said(tmp_path: Path, sections: object) -> Path:
@@ -118,18 +103,6 @@ class Writers(threading.Thread):
     def end(self) -> None:
         self._ended.set()
         self.join()
-
-
-def killed(arguments: list[str], alive: float) -> bool:
-    """Runs the command line, and kills it after a while; tells whether it was still there."""
-    run = subprocess.Popen([sys.executable, "-m", "common.cli.main", *arguments], start_new_session=True)
-    try:
-        run.wait(alive)
-    except subprocess.TimeoutExpired:
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-        return True
-    return False
 
 
 def rows_of(database: str) -> pa.Table:
