@@ -36,6 +36,11 @@ class Said:
 
 Adstream = Callable[..., Said]
 
+ADVERTISEMENT = """\
+CREATE TABLE advertisement (
+    id bigint PRIMARY KEY, name text, type text NOT NULL, is_deleted boolean NOT NULL DEFAULT false,
+    updated_at timestamptz NOT NULL DEFAULT now())"""
+
 
 @pytest.fixture(scope="session")
 def services() -> Iterator[Stack]:
@@ -99,9 +104,9 @@ def execute(database: str, *statements: str) -> None:
             connection.execute(statement)
 
 
-def killed(arguments: list[str], alive: float) -> bool:
-    """Runs the command line, and kills it after a while; tells whether it was still there."""
-    run = subprocess.Popen([sys.executable, "-m", "common.cli.main", *arguments], start_new_session=True)
+def killed(command: list[str], alive: float) -> bool:
+    """Starts a process and kills it after a while; tells whether it was still there."""
+    run = subprocess.Popen(command, start_new_session=True)
     try:
         run.wait(alive)
     except subprocess.TimeoutExpired:
@@ -109,6 +114,11 @@ def killed(arguments: list[str], alive: float) -> bool:
         run.wait()
         return True
     return False
+
+
+def cli(*arguments: object) -> list[str]:
+    """The command line, as a process of its own."""
+    return [sys.executable, "-m", "common.cli.main", *map(str, arguments)]
 
 
 def committed(address: Address, stream: str) -> Iterator[pa.Table]:

@@ -21,7 +21,7 @@ from common.errors import AdstreamError
 from common.streams.kafka.address import Address
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import records, settled, table
-from tests.integration.conftest import Adstream, committed, execute, killed, url
+from tests.integration.conftest import Adstream, cli, committed, execute, killed, url
 
 pytestmark = pytest.mark.integration
 
@@ -80,7 +80,11 @@ class Applications(threading.Thread):
         session.execute(upsert, (key, name))
         write(session, STREAM, [(key, value(name))])
 
-    def end(self) -> None:
+    def __enter__(self) -> Applications:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         self.join()
 
@@ -91,10 +95,9 @@ def test_a_broker_gets_each_record_once_and_in_order_whatever_is_killed(
 ) -> None:
     recreate(broker, [topic_of(load(STREAM)), *internal_topics(JOB)])
     arguments = ["outbox", "publish", "--database", shop, "--output", str(tmp_path), "--sink", url(broker), "--keep"]
-    chance, applications = random.Random(8), Applications(shop)
-    applications.start()
-    kills = sum(killed([*arguments, "--every", "20ms"], chance.uniform(2.0, 5.0)) for _ in range(KILLS))
-    applications.end()
+    chance = random.Random(8)
+    with Applications(shop):
+        kills = sum(killed(cli(*arguments, "--every", "20ms"), chance.uniform(2.0, 5.0)) for _ in range(KILLS))
     said = adstream(*arguments)
     assert said.code == 0, said.err
 

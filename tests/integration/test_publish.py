@@ -1,0 +1,250 @@
+"""The log of a real PostgreSQL, by Debezium, into a private stream and published: under kills and changed tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from common.contracts.contract import load
+from common.engines.launch import launch, save_spec
+from common.engines.registry import available, command
+from common.errors import AdstreamError
+from common.runtime.spec import JobSpec
+from common.services.connectors import start
+from common.services.process import load as record_of
+from common.services.stack import Stack
+from common.streams.kafka.address import Address
+from common.streams.kafka.topics import internal_topics, recreate, topic_of
+from common.streams.materialise import settled
+from jobs.publish.changes import PRIVATE, PUBLIC
+from tests.integration.conftest import ADVERTISEMENT, committed, execute, killed, url
+
+pytestmark = pytest.mark.integration
+
+CONFIG = json.loads((Path(__file__).parents[2] / "jobs/publish/connector.json").read_text())
+SENTINEL = 10**9
+KILLS = 4
+PATIENCE = 90.0
+
+
+@pytest.fixture
+def connected(services: Stack, broker: Address, database: str) -> Iterator[Callable[[], None]]:
+    """Starts, or starts again, a connector on a table of advertisements; its topics are empty."""
+    list(services.up(["connect"]))
+    recreate(
+        broker, [*(topic_of(load(name)) for name in (PRIVATE, PUBLIC, "dead-letters")), *internal_topics("publish")]
+    )
+    execute(database, ADVERTISEMENT)
+    name = f"publish_{time.time_ns()}"
+
+    def connect() -> None:
+        list(services.up(["connect"]))
+        start(services.endpoint("connect", "url"), name, {**CONFIG, "slot.name": name}, database)
+
+    yield connect
+    list(services.down(["connect"]))
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active")
+        time.sleep(0.5)
+        connection.execute(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", [name]
+        )
+
+
+class Writers(threading.Thread):
+    """Sessions that change advertisements side by side; some take long, some give up."""
+
+    def __init__(self, database: str) -> None:
+        super().__init__()
+        self._database = database
+        self._ended = threading.Event()
+        self.truncations = 0
+
+    def run(self) -> None:
+        chance, number = random.Random(11), 0
+        sessions = [psycopg.connect(self._database) for _ in range(4)]
+        for session in sessions:
+            session.execute("SET lock_timeout = '20ms'")
+            session.commit()
+        while not self._ended.wait(0.002):
+            session, number = chance.choice(sessions), number + 1
+            try:
+                if chance.random() < 0.3:
+                    session.commit() if chance.random() < 0.8 else session.rollback()
+                else:
+                    self._change(session, chance, number)
+            except psycopg.Error:
+                session.rollback()
+        for session in sessions:
+            with suppress(psycopg.Error):
+                session.commit()
+            session.close()
+
+    def _change(self, session: psycopg.Connection, chance: random.Random, number: int) -> None:
+        key, what = chance.randrange(100), chance.random()
+        if what < 0.02:
+            session.rollback()
+            session.execute("TRUNCATE advertisement")
+            session.commit()
+            self.truncations += 1
+        elif what < 0.2:
+            session.execute("DELETE FROM advertisement WHERE id = %s", (key,))
+        elif what < 0.25:
+            session.execute("UPDATE advertisement SET id = %s WHERE id = %s", (chance.randrange(100, 200), key))
+        else:
+            upsert = (
+                "INSERT INTO advertisement VALUES (%s, %s, 'Pets', %s) ON CONFLICT (id) DO UPDATE"
+                " SET name = excluded.name, is_deleted = excluded.is_deleted"
+            )
+            session.execute(upsert, (key, f"ad {number}", chance.random() < 0.1))
+
+    def __enter__(self) -> Writers:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
+
+
+def spec_of(engine: str, broker: Address, folder: Path) -> JobSpec:
+    return JobSpec(
+        job="publish",
+        engine=engine,
+        mode="stream",
+        input=url(broker),
+        output=str(folder / "out"),
+        checkpoint=str(folder / "checkpoint"),
+        settings={"buckets": 8},
+        sink=url(broker),
+    )
+
+
+def caught_up(spec: JobSpec, broker: Address) -> pa.Table:
+    """What the job leaves in the public stream, once it has seen the last row of the table."""
+    spec, deadline = replace(spec, until_caught_up=True), time.monotonic() + PATIENCE
+    while True:
+        assert launch(spec, lambda _: None).balanced
+        left = settled(committed(broker, PUBLIC), load(PUBLIC))
+        if SENTINEL in left["key"].to_pylist():
+            return left
+        assert time.monotonic() < deadline, "the last row does not come"
+        time.sleep(0.5)
+
+
+def kill_connect(services: Stack) -> None:
+    connect = record_of(services.home / "connect")
+    assert connect is not None
+    os.kill(connect.pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(connect.pid, 0)
+
+
+def rows_of(database: str) -> pa.Table:
+    """The table as the stream should leave it."""
+    with psycopg.connect(database) as connection:
+        found = connection.execute("SELECT id, name, type FROM advertisement WHERE NOT is_deleted").fetchall()
+    rows = [{"key": key, "value": {"name": name, "type": kind}} for key, name, kind in found]
+    return settled([pa.Table.from_pylist(rows, schema=load(PUBLIC).arrow)], load(PUBLIC))
+
+
+@pytest.mark.timeout(600)
+def test_the_stream_is_the_exact_table_whatever_is_killed(
+    connected: Callable[[], None], services: Stack, broker: Address, database: str, tmp_path: Path
+) -> None:
+    chance, spec, kills = random.Random(12), spec_of("local", broker, tmp_path), 0
+    with Writers(database) as writers:
+        time.sleep(1.0)
+        connected()
+        for number in range(KILLS):
+            path = save_spec(spec)
+            kills += killed(command(path, spec), chance.uniform(3.0, 6.0))
+            if number % 2 == 0:
+                kill_connect(services)
+                connected()
+    execute(database, f"INSERT INTO advertisement VALUES ({SENTINEL}, 'last', 'Pets')")
+
+    left = caught_up(spec, broker)
+    assert kills > 0 and writers.truncations > 0
+    assert left.equals(rows_of(database))
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "local",
+        pytest.param("spark", marks=pytest.mark.spark),
+        pytest.param("flink", marks=pytest.mark.flink),
+        pytest.param("beam", marks=pytest.mark.beam),
+    ],
+)
+@pytest.mark.timeout(600)
+def test_every_operation_of_the_log_arrives(
+    engine: str, connected: Callable[[], None], broker: Address, database: str, tmp_path: Path
+) -> None:
+    if (reason := available(engine)) is not None:
+        pytest.skip(reason)
+    insert = "INSERT INTO advertisement VALUES ({}, '{}', 'Pets')"
+    execute(database, insert.format(1, "read"), insert.format(2, "read"))
+    connected()
+    execute(
+        database,
+        "UPDATE advertisement SET name = 'updated' WHERE id = 1",
+        "DELETE FROM advertisement WHERE id = 2",
+        "UPDATE advertisement SET id = 3 WHERE id = 1",
+        insert.format(4, "before"),
+        "TRUNCATE advertisement",
+        insert.format(4, "created"),
+        "UPDATE advertisement SET is_deleted = true WHERE id = 4",
+        insert.format(5, "created"),
+        "ALTER TABLE advertisement ADD colour text DEFAULT 'red'",
+        insert.format(6, "wider").replace("advertisement", "advertisement (id, name, type)"),
+        insert.format(SENTINEL, "last").replace("advertisement", "advertisement (id, name, type)"),
+    )
+    assert caught_up(spec_of(engine, broker, tmp_path), broker)["key"].to_pylist() == [SENTINEL, 5, 6]
+
+
+def test_a_dropped_column_is_a_dead_letter_and_not_the_end(
+    connected: Callable[[], None], broker: Address, database: str, tmp_path: Path
+) -> None:
+    connected()
+    execute(
+        database,
+        "ALTER TABLE advertisement RENAME type TO kind",
+        "INSERT INTO advertisement VALUES (1, 'ad', 'Pets')",
+        "ALTER TABLE advertisement RENAME kind TO type",
+        f"INSERT INTO advertisement VALUES ({SENTINEL}, 'last', 'Pets')",
+    )
+    assert caught_up(spec_of("local", broker, tmp_path), broker)["key"].to_pylist() == [SENTINEL]
+    (letter,) = pa.concat_tables(committed(broker, "dead-letters"))["value"].to_pylist()
+    assert letter["reason"] == "value.after.type is missing"
+    assert json.loads(letter["raw"])["after"]["kind"] == "Pets"
+
+
+def test_a_slot_that_is_lost_is_refused(
+    connected: Callable[[], None], services: Stack, broker: Address, database: str, tmp_path: Path
+) -> None:
+    connected()
+    execute(database, f"INSERT INTO advertisement VALUES ({SENTINEL}, 'last', 'Pets')")
+    caught_up(spec_of("local", broker, tmp_path), broker)
+    time.sleep(2.0)  # Connect saves its place once a second
+    list(services.down(["connect"]))
+    execute(
+        database,
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE 'publish_%'",
+    )
+    execute(database, "DELETE FROM advertisement")
+    with pytest.raises(AdstreamError, match="its replication slot is lost, and with it the changes that come next"):
+        connected()
