@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
 from common.streams.avro_schema import record_schema
+from common.streams.columns import enum_texts
 from common.streams.json_text import json_lines
 
 TEXT_BYTES = 64 * 2**20
@@ -163,7 +164,7 @@ def _values(array: pa.Array) -> list[Any]:
         lists = [items[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)] if ends else []
         return _with_nulls(array, lists)
     if pa.types.is_dictionary(kind):
-        return array.dictionary.take(array.indices).to_pylist()
+        return enum_texts(array).to_pylist()
     if pa.types.is_timestamp(kind):
         array = array.view(pa.int64())
     if pa.types.is_integer(array.type) and not array.null_count:

@@ -16,7 +16,7 @@ from common.contracts.contract import load
 from common.errors import AdstreamError
 from common.operators.buckets import key_in_each
 from common.operators.replica import CHANGE, SNAPSHOT, TRUNCATION, Replica
-from common.streams.columns import timestamps_to_ms
+from common.streams.columns import enum_texts, timestamps_to_ms
 
 PRIVATE, PUBLIC = "advertisement-changes", "advertisements"
 ROW: pa.StructType = load(PUBLIC).arrow.field("value").type
@@ -80,7 +80,7 @@ def _operations(told: pa.Table) -> pa.Array:
     """The operation of each record, as text."""
     if not told.num_rows:
         return pa.array([], pa.string())
-    return told["value"].combine_chunks().field("op").cast(pa.string())
+    return enum_texts(told["value"].combine_chunks().field("op"))
 
 
 def _moment(value: pa.StructArray) -> tuple[pa.Array, pa.Array]:

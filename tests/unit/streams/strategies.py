@@ -42,6 +42,8 @@ def _typed(contract: Contract, kind: pa.DataType, path: str) -> st.SearchStrateg
     if pa.types.is_integer(kind):
         bits = kind.bit_width - 1
         return st.integers(-(2**bits), 2**bits - 1)
+    if pa.types.is_boolean(kind):
+        return st.booleans()
     if pa.types.is_binary(kind):
         return st.binary(max_size=ENOUGH)
     return st.text(min_size=1 if path.startswith("key") else 0, max_size=ENOUGH)
