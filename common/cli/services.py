@@ -15,7 +15,7 @@ from rich.table import Table
 from common.cli.console import err, out
 from common.config.jobs import jobs
 from common.names import pick
-from common.services.connectors import start
+from common.services.connectors import forget, start
 from common.services.process import Record
 from common.services.stack import SERVICES, Stack
 
@@ -96,6 +96,9 @@ def connector(
     database: Annotated[
         str, Parameter(env_var="ADSTREAM_DATABASE", show_default=False, help="That of the local services if absent.")
     ] = "",
+    anew: Annotated[
+        bool, Parameter(negative="", help="Forget its place in the log, and read the whole table first.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """Start the connector that brings a database's changes into the private stream of a job.
@@ -107,6 +110,8 @@ def connector(
     chosen = stack(home)
     config = json.loads(files("jobs").joinpath(pick("job", job, _with_connector())).joinpath(CONNECTOR).read_text())
     with err.status("starting"):
+        if anew:
+            forget(chosen.endpoint("connect", "url"), job)
         start(chosen.endpoint("connect", "url"), job, config, database or chosen.endpoint("postgres", "url"))
     out.print(f"connector '{job}' reads", highlight=False)
 

@@ -95,12 +95,17 @@ class Liberator:
             again: Whether all rows shall be freed anew.
 
         Raises:
-            AdstreamError: The progress can't be read, or the sink is ahead of it.
+            AdstreamError: The progress can't be read, is of something else, or the sink is ahead of it.
         """
         progress = load_progress(self._path)
         if again:
             progress = progress.anew(self._sink.delivered() + 1)
             save_progress(self._path, progress)
+        if progress.what not in {"", self._liberation.what}:
+            raise AdstreamError(
+                f"'{self._path}' is the progress of {progress.what}, not of {self._liberation.what}",
+                "put the configuration back, or add --again to free all rows anew",
+            )
         self._sink.recover(f"{progress.step:09d}")
         ahead = self._sink.delivered()
         if ahead > progress.step or (ahead == progress.step and progress.to is None):
@@ -123,7 +128,9 @@ class Liberator:
         schema = database.rows(sql.columns(self._liberation)).schema
         self._rows.check(schema)
         if progress.window is None:
-            progress = progress.opened(snapshot_of(database), self._column)
+            repeats = self._rows.contract.meta.tombstones
+            progress = progress.opened(snapshot_of(database), self._column, repeats=repeats)
+            progress = replace(progress, what=self._liberation.what)
             save_progress(self._path, progress)
         freed = Freed()
         while True:

@@ -106,6 +106,12 @@ class Liberation(BaseModel):
         return tuple(dict.fromkeys((*self.key_columns, *self.value.values(), *marks, *grows)))
 
     @property
+    def what(self) -> str:
+        """What a progress is bound to, for messages."""
+        by = "all" if isinstance(self.read, All) else f"{self.read.by} '{self.read.column}'"
+        return f"{self.place} by {by}, along '{', '.join(self.order)}'"
+
+    @property
     def place(self) -> str:
         """What it is freed from, for messages."""
         return f"table '{self.table}'" if self.table else "query"

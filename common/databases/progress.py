@@ -16,6 +16,10 @@ from dataclasses import dataclass, replace
 
 from common.errors import AdstreamError
 
+REUSED = 10_000
+"""How many transaction ids a server that crashed may give out a second time, at most: those whose end it had not
+written to disk yet, so what it does in less than a second (PostgreSQL, "Asynchronous Commit")."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -26,12 +30,14 @@ class Snapshot:
         xmin: Its horizon: every transaction below has ended.
         xmax: Every transaction from here on has not begun to write.
         now: Its clock, in epoch microseconds.
+        started: When its server was started, in epoch microseconds.
     """
 
     system: str
     xmin: int
     xmax: int
     now: int
+    started: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,9 @@ class Progress:
     Attributes:
         step: The number of the next step.
         system: Which database it is.
+        what: What is freed, and along which columns.
         now: The database's clock when the last window was opened, in epoch microseconds.
+        started: When its server had been started, in epoch microseconds.
         horizon: What transactions below left was sent; 0 before the first window is.
         low: No transaction from the horizon on takes a lower value, up to the lag; None if that is not known.
         waiting: What becomes `low` when the horizon has reached it.
@@ -95,7 +103,9 @@ class Progress:
 
     step: int = 0
     system: str = ""
+    what: str = ""
     now: int = 0
+    started: int = 0
     horizon: int = 0
     low: int | None = None
     waiting: Edge | None = None
@@ -104,20 +114,25 @@ class Progress:
     after: tuple[str, ...] | None = None
     to: tuple[str, ...] | None = None
 
-    def opened(self, snapshot: Snapshot, column: Column | None) -> Progress:
+    def opened(self, snapshot: Snapshot, column: Column | None, *, repeats: bool) -> Progress:
         """With the next window.
+
+        A server that was started again may have crashed and give out transaction ids that this progress has seen.
 
         Args:
             snapshot: The database as it is now.
             column: What it is read by; None to read all of it.
+            repeats: Whether rows may be sent twice, so that after such a start some are read again.
 
         Raises:
             AdstreamError: It is not the database it was, or its clock went back further than the lag.
         """
         self._check(snapshot, column)
         low = None if column is None or self.low is None else self.low - column.lag
-        window = Window(self.horizon, snapshot.xmin, snapshot.xmax, snapshot.now, low)
-        return replace(self, system=snapshot.system, now=snapshot.now, window=window, after=None, to=None)
+        back = REUSED if repeats and self.started != snapshot.started else 0
+        window = Window(max(self.horizon - back, 0), snapshot.xmin, snapshot.xmax, snapshot.now, low)
+        seen = replace(self, system=snapshot.system, now=snapshot.now, started=snapshot.started)
+        return replace(seen, window=window, after=None, to=None)
 
     def planned(self, to: tuple[str, ...]) -> Progress:
         """With the end of the page that will be sent: should it be sent again, it is not another one."""
@@ -161,7 +176,7 @@ class Progress:
         remedy = "add --again to free all rows anew"
         if snapshot.system != self.system:
             raise AdstreamError(f"the database is {snapshot.system}, the progress is of {self.system}", remedy)
-        if snapshot.xmax < self.horizon:
+        if snapshot.xmax + REUSED < self.horizon:
             raise AdstreamError(
                 f"the database went back: its next transaction is {snapshot.xmax}, {self.horizon} was reached", remedy
             )

@@ -16,7 +16,8 @@ SNAPSHOT = """\
 SELECT system_identifier::text AS system,
        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax,
-       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now
+       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
+       (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started
 FROM pg_control_system()"""
 
 _LAST = "(SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)"

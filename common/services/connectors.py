@@ -1,4 +1,4 @@
-"""Connectors of Kafka Connect: started from a configuration in the repository, and asked how they are."""
+"""Connectors of Kafka Connect: started from a configuration in the repository, and made to begin anew."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def start(connect: str, name: str, config: Mapping[str, str], database: str) -> 
     Raises:
         AdstreamError: Connect does not answer (`UNAVAILABLE`), or the connector failed.
     """
-    _ask(f"{connect}/connectors/{name}/config", {**config, **_login(database)})
+    _ask(f"{connect}/connectors/{name}/config", "PUT", {**config, **_login(database)})
+    _ask(f"{connect}/connectors/{name}/resume", "PUT")
     deadline = time.monotonic() + PATIENCE
     while (state := _state(connect, name)) != "RUNNING":
         if time.monotonic() > deadline:
@@ -38,6 +39,25 @@ def start(connect: str, name: str, config: Mapping[str, str], database: str) -> 
                 f"connector '{name}' is {state or 'not there'} after {PATIENCE:.0f} s", "see the log of the service"
             )
         time.sleep(POLL_SECONDS)
+
+
+def forget(connect: str, name: str) -> None:
+    """Stops a connector and drops its place in the log: started again, it reads the whole table first.
+
+    Args:
+        connect: The URL of Kafka Connect.
+        name: The name of the connector.
+
+    Raises:
+        AdstreamError: There is no such connector, or Connect does not answer (`UNAVAILABLE`).
+    """
+    _ask(f"{connect}/connectors/{name}/stop", "PUT")
+    deadline = time.monotonic() + PATIENCE
+    while (status := _ask(f"{connect}/connectors/{name}/status")) and status["connector"]["state"] != "STOPPED":
+        if time.monotonic() > deadline:
+            raise AdstreamError(f"connector '{name}' does not stop", "see the log of the service")
+        time.sleep(POLL_SECONDS)
+    _ask(f"{connect}/connectors/{name}/offsets", "DELETE")
 
 
 def _state(connect: str, name: str) -> str:
@@ -77,19 +97,20 @@ def _login(database: str) -> dict[str, str]:
     }
 
 
-def _ask(url: str, config: Mapping[str, str] | None = None) -> Any:
-    """What Connect answers; None while it does not know."""
+def _ask(url: str, method: str = "GET", config: Mapping[str, str] | None = None) -> Any:
+    """What Connect answers; None for nothing, and while it does not know what it is asked."""
     data = None if config is None else json.dumps(config).encode()
-    method = "GET" if config is None else "PUT"
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
-            return json.loads(response.read())
+            return json.loads(response.read() or b"null")
     except urllib.error.HTTPError as error:
-        if config is None and error.code in {_NOT_YET, _BUSY}:
+        if method == "GET" and error.code in {_NOT_YET, _BUSY}:
             return None
         said = error.read().decode(errors="replace")
-        raise AdstreamError(f"Connect refuses the connector ({' '.join(said.split())[:500]})", "correct it") from None
+        raise AdstreamError(
+            f"Connect refuses '{url}' ({' '.join(said.split())[:500]})", "correct the connector"
+        ) from None
     except OSError as error:
         raise AdstreamError(
             f"Connect at {url} does not answer ({error})", "adstream services up connect", ExitCode.UNAVAILABLE

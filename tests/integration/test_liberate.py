@@ -238,6 +238,14 @@ def test_a_clock_that_goes_back_is_refused(shop: str, adstream: Adstream, tmp_pa
     assert table(tmp_path, STREAM, load(STREAM)).num_rows == 1
 
 
+def test_a_progress_of_something_else_is_refused(shop: str, adstream: Adstream, tmp_path: Path) -> None:
+    arguments = ("liberate", STREAM, "--database", shop, "--output", tmp_path / "out")
+    assert adstream(*arguments).code == 0
+    said = adstream(*arguments, "--config", as_said(tmp_path, {STREAM: {**shipped(), "read": {"by": "all"}}}))
+    assert said.code == 2
+    assert "is the progress of table 'advertisement' by time 'updated_at', along 'id', not of table 'adv" in said.err
+
+
 def test_a_run_never_starts_while_the_last_one_runs(shop: str, adstream: Adstream, tmp_path: Path) -> None:
     with only_writer(tmp_path):
         said = adstream("liberate", STREAM, "--database", shop, "--output", tmp_path)

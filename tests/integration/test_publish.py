@@ -8,9 +8,9 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -22,14 +22,14 @@ from common.engines.launch import launch, save_spec
 from common.engines.registry import available, command
 from common.errors import AdstreamError
 from common.runtime.spec import JobSpec
-from common.services.connectors import start
+from common.services.connectors import forget, start
 from common.services.process import load as record_of
 from common.services.stack import Stack
 from common.streams.kafka.address import Address
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import settled
 from jobs.publish.changes import PRIVATE, PUBLIC
-from tests.integration.conftest import ADVERTISEMENT, committed, execute, killed, url
+from tests.integration.conftest import ADVERTISEMENT, Adstream, committed, execute, killed, url
 
 pytestmark = pytest.mark.integration
 
@@ -39,21 +39,30 @@ KILLS = 4
 PATIENCE = 90.0
 
 
+@dataclass(frozen=True)
+class Connector:
+    """A connector; called, it is started, whatever had become of it."""
+
+    services: Stack
+    database: str
+    name: str
+
+    def __call__(self) -> None:
+        list(self.services.up(["connect"]))
+        url = self.services.endpoint("connect", "url")
+        start(url, self.name, {**CONFIG, "slot.name": self.name}, self.database)
+
+
 @pytest.fixture
-def connected(services: Stack, broker: Address, database: str) -> Iterator[Callable[[], None]]:
-    """Starts, or starts again, a connector on a table of advertisements; its topics are empty."""
+def connected(services: Stack, broker: Address, database: str) -> Iterator[Connector]:
+    """A connector on a table of advertisements; its topics are empty."""
     list(services.up(["connect"]))
     recreate(
         broker, [*(topic_of(load(name)) for name in (PRIVATE, PUBLIC, "dead-letters")), *internal_topics("publish")]
     )
     execute(database, ADVERTISEMENT)
     name = f"publish_{time.time_ns()}"
-
-    def connect() -> None:
-        list(services.up(["connect"]))
-        start(services.endpoint("connect", "url"), name, {**CONFIG, "slot.name": name}, database)
-
-    yield connect
+    yield Connector(services, database, name)
     list(services.down(["connect"]))
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active")
@@ -162,7 +171,7 @@ def rows_of(database: str) -> pa.Table:
 
 @pytest.mark.timeout(600)
 def test_the_stream_is_the_exact_table_whatever_is_killed(
-    connected: Callable[[], None], services: Stack, broker: Address, database: str, tmp_path: Path
+    connected: Connector, services: Stack, broker: Address, database: str, tmp_path: Path
 ) -> None:
     chance, spec, kills = random.Random(12), spec_of("local", broker, tmp_path), 0
     with Writers(database) as writers:
@@ -192,7 +201,7 @@ def test_the_stream_is_the_exact_table_whatever_is_killed(
 )
 @pytest.mark.timeout(600)
 def test_every_operation_of_the_log_arrives(
-    engine: str, connected: Callable[[], None], broker: Address, database: str, tmp_path: Path
+    engine: str, connected: Connector, broker: Address, database: str, tmp_path: Path
 ) -> None:
     if (reason := available(engine)) is not None:
         pytest.skip(reason)
@@ -217,7 +226,7 @@ def test_every_operation_of_the_log_arrives(
 
 
 def test_a_dropped_column_is_a_dead_letter_and_not_the_end(
-    connected: Callable[[], None], broker: Address, database: str, tmp_path: Path
+    connected: Connector, broker: Address, database: str, tmp_path: Path
 ) -> None:
     connected()
     execute(
@@ -233,8 +242,8 @@ def test_a_dropped_column_is_a_dead_letter_and_not_the_end(
     assert json.loads(letter["raw"])["after"]["kind"] == "Pets"
 
 
-def test_a_slot_that_is_lost_is_refused(
-    connected: Callable[[], None], services: Stack, broker: Address, database: str, tmp_path: Path
+def test_a_slot_that_is_lost_is_refused_until_the_table_is_taken_up_anew(
+    connected: Connector, services: Stack, broker: Address, database: str, tmp_path: Path, adstream: Adstream
 ) -> None:
     connected()
     execute(database, f"INSERT INTO advertisement VALUES ({SENTINEL}, 'last', 'Pets')")
@@ -248,3 +257,11 @@ def test_a_slot_that_is_lost_is_refused(
     execute(database, "DELETE FROM advertisement")
     with pytest.raises(AdstreamError, match="its replication slot is lost, and with it the changes that come next"):
         connected()
+
+    recreate(broker, [topic_of(load(PRIVATE))])
+    execute(database, f"INSERT INTO advertisement VALUES ({SENTINEL}, 'anew', 'Pets')")
+    said = adstream("reset", "publish", "--outputs", "--yes", "--output", tmp_path / "out")
+    assert said.code == 0, said.err
+    forget(services.endpoint("connect", "url"), connected.name)
+    connected()
+    assert caught_up(spec_of("local", broker, tmp_path), broker).equals(rows_of(database))

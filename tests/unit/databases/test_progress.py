@@ -58,7 +58,7 @@ class SmallDatabase:
 
 
 def read_to_end(database: SmallDatabase, progress: Progress, column: Column = IDS) -> tuple[Progress, list[Row]]:
-    progress = progress.opened(database.snapshot, column)
+    progress = progress.opened(database.snapshot, column, repeats=True)
     assert progress.window is not None
     rows = database.read(progress.window)
     progress = progress.planned(("last",)).sent(max((row[1] for row in rows), default=None))
@@ -122,7 +122,7 @@ def test_a_database_at_rest_is_read_from_its_edge_on(keys: list[int]) -> None:
     database.end(0, True)
     progress, _ = read_to_end(database, Progress())
     assert progress.low == database.clock
-    assert progress.opened(database.snapshot, replace(IDS, lag=3)).window == Window(
+    assert progress.opened(database.snapshot, replace(IDS, lag=3), repeats=True).window == Window(
         2, 2, 2, database.clock, database.clock - 3
     )
 
@@ -150,40 +150,50 @@ def test_equal_values_at_the_edge_are_not_lost() -> None:
 
 def test_a_time_ahead_of_the_clock_hides_nothing() -> None:
     timed = Column(timed=True, lag=0)
-    progress = Progress().opened(Snapshot("here", 5, 5, 100), timed).planned(("9",)).sent(10**9)
+    progress = Progress().opened(Snapshot("here", 5, 5, 100), timed, repeats=True).planned(("9",)).sent(10**9)
     assert progress.closed(timed, by_transaction=True).low == 100
 
 
 def test_a_query_that_does_not_tell_transactions_repeats_the_lag() -> None:
     timed = Column(timed=True, lag=10)
-    progress = Progress().opened(Snapshot("here", 5, 9, 100), timed).planned(("9",)).sent(90)
+    progress = Progress().opened(Snapshot("here", 5, 9, 100), timed, repeats=True).planned(("9",)).sent(90)
     progress = progress.closed(timed, by_transaction=False)
-    opened = progress.opened(Snapshot("here", 6, 9, 200), timed)
+    opened = progress.opened(Snapshot("here", 6, 9, 200), timed, repeats=True)
     assert opened.window is not None and opened.window.low == 80
 
 
 @pytest.mark.parametrize(
     ("snapshot", "why"),
     [
-        (Snapshot("there", 9, 9, 100), "the database is there, the progress is of here"),
-        (Snapshot("here", 7, 8, 100), "the database went back: its next transaction is 8, 9 was reached"),
-        (Snapshot("here", 9, 9, 89), "the database's clock went back by 0.0 s, more than the lag"),
+        (Snapshot("there", 20_000, 20_000, 100), "the database is there, the progress is of here"),
+        (Snapshot("here", 8, 8, 100), "the database went back: its next transaction is 8, 20000 was reached"),
+        (Snapshot("here", 20_000, 20_000, 89), "the database's clock went back by 0.0 s, more than the lag"),
     ],
 )
 def test_a_database_that_is_not_what_it_was_is_refused(snapshot: Snapshot, why: str) -> None:
     timed = Column(timed=True, lag=10)
-    progress = Progress().opened(Snapshot("here", 9, 9, 100), timed).closed(timed, by_transaction=True)
+    first = Snapshot("here", 20_000, 20_000, 100)
+    progress = Progress().opened(first, timed, repeats=True).closed(timed, by_transaction=True)
     with pytest.raises(AdstreamError, match=why):
-        progress.opened(snapshot, timed)
+        progress.opened(snapshot, timed, repeats=True)
 
 
 def test_a_clock_that_went_back_within_the_lag_is_no_matter() -> None:
     timed = Column(timed=True, lag=10)
-    progress = Progress().opened(Snapshot("here", 9, 9, 100), timed).closed(timed, by_transaction=True)
-    assert progress.opened(Snapshot("here", 9, 9, 90), timed).window is not None
+    progress = Progress().opened(Snapshot("here", 9, 9, 100), timed, repeats=True).closed(timed, by_transaction=True)
+    assert progress.opened(Snapshot("here", 9, 9, 90), timed, repeats=True).window is not None
 
 
 def test_anew_begins_with_the_first_window_and_a_step_of_its_own() -> None:
     progress = Progress(step=4, system="here", horizon=9, low=3)
     assert progress.anew(2) == Progress(step=4)
     assert progress.anew(8) == Progress(step=8)
+
+
+@pytest.mark.parametrize(("repeats", "since"), [(True, 10_000), (False, 20_000)])
+def test_after_a_start_of_the_server_ids_that_may_come_again_are_read_again(repeats: bool, since: int) -> None:
+    first = Snapshot("here", 20_000, 20_000, 100, started=1)
+    progress = Progress().opened(first, IDS, repeats=repeats).closed(IDS, by_transaction=True)
+    opened = progress.opened(replace(first, started=2), IDS, repeats=repeats)
+    assert opened.window is not None and opened.window.since == since
+    assert opened.opened(replace(first, started=2), IDS, repeats=True).window == replace(opened.window, since=20_000)
