@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pyarrow as pa
 import pytest
+from confluent_kafka import Producer
 
 from common.contracts.contract import load
 from common.engines.launch import launch, save_spec
@@ -223,6 +224,27 @@ def test_every_operation_of_the_log_arrives(
         insert.format(SENTINEL, "last").replace("advertisement", "advertisement (id, name, type)"),
     )
     assert caught_up(spec_of(engine, broker, tmp_path), broker)["key"].to_pylist() == [SENTINEL, 5, 6]
+
+
+def test_what_is_no_json_is_a_dead_letter_and_not_the_end(broker: Address, tmp_path: Path) -> None:
+    recreate(
+        broker, [*(topic_of(load(name)) for name in (PRIVATE, PUBLIC, "dead-letters")), *internal_topics("publish")]
+    )
+    change = {"op": "c", "after": {"id": SENTINEL, "name": "last", "type": "Pets", "is_deleted": False}}
+    good = json.dumps({**change, "source": {"lsn": 1, "ts_ms": 1}})
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    for key, value in (("{", good), ('{"id": 1}', '{"op"'), ('{"id": 1}', "[]"), (f'{{"id":\n{SENTINEL}}}', good)):
+        producer.produce(PRIVATE, key=key, value=value, partition=0)
+    producer.flush()
+    assert caught_up(spec_of("local", broker, tmp_path), broker)["key"].to_pylist() == [SENTINEL]
+    letters = pa.concat_tables(committed(broker, "dead-letters"))["value"].to_pylist()
+    assert [
+        (letter["offset"], letter["reason"][:20]) for letter in sorted(letters, key=lambda letter: letter["offset"])
+    ] == [
+        (0, "key is not JSON: une"),
+        (1, "value is not JSON: u"),
+        (2, "value is [], not an "),
+    ]
 
 
 def test_a_dropped_column_is_a_dead_letter_and_not_the_end(
