@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +43,52 @@ ADVERTISEMENT = """\
 CREATE TABLE advertisement (
     id bigint PRIMARY KEY, name text, type text NOT NULL, is_deleted boolean NOT NULL DEFAULT false,
     updated_at timestamptz NOT NULL DEFAULT now())"""
+
+
+Change = Callable[[psycopg.Connection, random.Random, int], None]
+"""Changes something in a session's transaction; the number is another one each time."""
+
+
+class Writers(threading.Thread):
+    """Sessions that change a database side by side, as long as the context lasts; some take long, some give up.
+
+    Args:
+        database: The URL of the database.
+        change: What they do.
+        seed: What decides who does what when.
+    """
+
+    def __init__(self, database: str, change: Change, seed: int) -> None:
+        super().__init__()
+        self._database, self._change, self._seed = database, change, seed
+        self._ended = threading.Event()
+        self.changes = 0
+
+    def run(self) -> None:
+        chance, number = random.Random(self._seed), 0
+        sessions = [psycopg.connect(self._database, options="-c lock_timeout=20ms") for _ in range(4)]
+        while not self._ended.wait(0.002):
+            session, number = chance.choice(sessions), number + 1
+            try:
+                if chance.random() < 0.3:
+                    session.commit() if chance.random() < 0.8 else session.rollback()
+                else:
+                    self._change(session, chance, number)
+                    self.changes += 1
+            except psycopg.Error:
+                session.rollback()
+        for session in sessions:
+            with suppress(psycopg.Error):
+                session.commit()
+            session.close()
+
+    def __enter__(self) -> Writers:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
 
 
 @pytest.fixture(scope="session")

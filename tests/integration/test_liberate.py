@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -23,7 +21,7 @@ from common.services.stack import Stack
 from common.streams.kafka.address import Address
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import records, settled, table
-from tests.integration.conftest import ADVERTISEMENT, Adstream, cli, committed, execute, killed, url
+from tests.integration.conftest import ADVERTISEMENT, Adstream, Writers, cli, committed, execute, killed, url
 
 pytestmark = pytest.mark.integration
 
@@ -54,55 +52,17 @@ def as_said(tmp_path: Path, sections: object) -> Path:
     return path
 
 
-class Writers(threading.Thread):
-    """Sessions that change advertisements side by side; some take long, some give up."""
-
-    def __init__(self, database: str, sessions: int = 4) -> None:
-        super().__init__()
-        self._database, self._sessions = database, sessions
-        self._ended = threading.Event()
-        self.changes = 0
-
-    def run(self) -> None:
-        chance = random.Random(3)
-        open_: list[psycopg.Connection] = []
-        for _ in range(self._sessions):
-            open_.append(psycopg.connect(self._database))
-            open_[-1].execute("SET lock_timeout = '20ms'")
-            open_[-1].commit()
-        while not self._ended.is_set():
-            connection = chance.choice(open_)
-            with suppress(psycopg.Error):
-                if chance.random() < 0.3:
-                    connection.commit() if chance.random() < 0.8 else connection.rollback()
-                    continue
-                self._change(connection, chance)
-                self.changes += 1
-                continue
-            connection.rollback()
-        for connection in open_:
-            connection.commit()
-            connection.close()
-
-    def _change(self, connection: psycopg.Connection, chance: random.Random) -> None:
-        # The times of a transaction, of a statement, and one that many rows share.
-        moment = chance.choice(["now()", "clock_timestamp()", "date_trunc('second', clock_timestamp())"])
-        deleted = chance.random() < 0.2
-        # A row that is deleted need not keep the contract.
-        key, name = chance.randrange(300), None if deleted else f"ad {self.changes}"
-        connection.execute(
-            f"INSERT INTO advertisement VALUES (%s, %s, 'Pets', %s, {moment}) ON CONFLICT (id) DO UPDATE"
-            " SET name = excluded.name, is_deleted = excluded.is_deleted, updated_at = excluded.updated_at",
-            (key, name, deleted),
-        )
-
-    def __enter__(self) -> Writers:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self.join()
+def change(session: psycopg.Connection, chance: random.Random, number: int) -> None:
+    # The times of a transaction, of a statement, and one that many rows share.
+    moment = chance.choice(["now()", "clock_timestamp()", "date_trunc('second', clock_timestamp())"])
+    deleted = chance.random() < 0.2
+    # A row that is deleted need not keep the contract.
+    key, name = chance.randrange(300), None if deleted else f"ad {number}"
+    session.execute(
+        f"INSERT INTO advertisement VALUES (%s, %s, 'Pets', %s, {moment}) ON CONFLICT (id) DO UPDATE"
+        " SET name = excluded.name, is_deleted = excluded.is_deleted, updated_at = excluded.updated_at",
+        (key, name, deleted),
+    )
 
 
 def rows_of(database: str) -> pa.Table:
@@ -121,7 +81,7 @@ def test_a_broker_gets_each_change_once_whatever_is_killed(
     recreate(broker, [topic_of(load(STREAM)), *internal_topics(job_of(STREAM))])
     arguments = ["liberate", STREAM, "--database", shop, "--output", str(tmp_path), "--sink", url(broker)]
     chance = random.Random(5)
-    with Writers(shop) as writers:
+    with Writers(shop, change, seed=3) as writers:
         kills = sum(killed(cli(*arguments, "--every", "100ms"), chance.uniform(2.0, 5.0)) for _ in range(KILLS))
     said = adstream(*arguments)
     assert said.code == 0, said.err
@@ -141,7 +101,7 @@ def test_a_folder_gets_the_exact_table_whatever_is_killed(shop: str, adstream: A
     output = tmp_path / "out"
     arguments = ["liberate", STREAM, "--database", shop, "--output", str(output), "--config", str(config)]
     chance = random.Random(6)
-    with Writers(shop):
+    with Writers(shop, change, seed=4):
         kills = sum(killed(cli(*arguments), chance.uniform(0.8, 3.0)) for _ in range(KILLS))
     assert adstream(*arguments).code == 0
     assert kills > 0

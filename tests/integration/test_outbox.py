@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 from collections import defaultdict
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from common.errors import AdstreamError
 from common.streams.kafka.address import Address
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import records, settled, table
-from tests.integration.conftest import Adstream, cli, committed, execute, killed, url
+from tests.integration.conftest import Adstream, Writers, cli, committed, execute, killed, url
 
 pytestmark = pytest.mark.integration
 
@@ -42,51 +40,16 @@ def value(name: str) -> dict[str, str]:
     return {"name": name, "type": "Pets"}
 
 
-class Applications(threading.Thread):
-    """Sessions that change advertisements and write that to the outbox; some take long, some give up."""
-
-    def __init__(self, database: str) -> None:
-        super().__init__()
-        self._database = database
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        chance, number = random.Random(7), 0
-        sessions = [psycopg.connect(self._database) for _ in range(4)]
-        for session in sessions:
-            session.execute("SET lock_timeout = '20ms'")
-            session.commit()
-        while not self._ended.is_set():
-            session, number = chance.choice(sessions), number + 1
-            try:
-                if chance.random() < 0.3:
-                    session.commit() if chance.random() < 0.8 else session.rollback()
-                else:
-                    self._change(session, chance.randrange(50), number, chance.random() < 0.2)
-            except psycopg.Error:
-                session.rollback()
-        for session in sessions:
-            with suppress(psycopg.Error):
-                session.commit()
-            session.close()
-
-    def _change(self, session: psycopg.Connection, key: int, number: int, delete: bool) -> None:
-        if delete:
-            session.execute("DELETE FROM advertisement WHERE id = %s", (key,))
-            write(session, STREAM, [(key, None)])
-            return
-        name = f"ad {number}"
+def change(session: psycopg.Connection, chance: random.Random, number: int) -> None:
+    """Changes an advertisement, and writes that to the outbox."""
+    key, name = chance.randrange(50), f"ad {number}"
+    if chance.random() < 0.2:
+        session.execute("DELETE FROM advertisement WHERE id = %s", (key,))
+        write(session, STREAM, [(key, None)])
+    else:
         upsert = "INSERT INTO advertisement VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET name = excluded.name"
         session.execute(upsert, (key, name))
         write(session, STREAM, [(key, value(name))])
-
-    def __enter__(self) -> Applications:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self.join()
 
 
 @pytest.mark.timeout(300)
@@ -96,7 +59,7 @@ def test_a_broker_gets_each_record_once_and_in_order_whatever_is_killed(
     recreate(broker, [topic_of(load(STREAM)), *internal_topics(JOB)])
     arguments = ["outbox", "publish", "--database", shop, "--output", str(tmp_path), "--sink", url(broker), "--keep"]
     chance = random.Random(8)
-    with Applications(shop):
+    with Writers(shop, change, seed=7):
         kills = sum(killed(cli(*arguments, "--every", "20ms"), chance.uniform(2.0, 5.0)) for _ in range(KILLS))
     said = adstream(*arguments)
     assert said.code == 0, said.err

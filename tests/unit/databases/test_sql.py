@@ -70,3 +70,15 @@ def test_a_query_that_tells_no_transaction_is_read_by_its_column_alone() -> None
 def test_all_is_read_whoever_wrote_it() -> None:
     everything = Liberation(table="ad", key="id", value={"name": "name"})
     assert where(page(everything, LATER, SCHEMA)) == ['"id" IS NOT NULL', "(\"id\") > ('o''1')"]
+
+
+def test_pages_of_a_key_of_several_columns_are_compared_as_a_whole() -> None:
+    several = Liberation(table="session", key={"userId": "person", "start": "began"}, value={"actions": "actions"})
+    *there, after = where(page(several, replace(LATER, after=("ada", "5")), SCHEMA))
+    assert there == ['"person" IS NOT NULL', '"began" IS NOT NULL']
+    assert after == "(\"person\", \"began\") > ('ada', '5')"
+
+
+def test_a_time_without_a_zone_is_taken_for_utc() -> None:
+    naive = pa.schema([("updated_at", pa.timestamp("us"))])
+    assert "(timestamp '1970-01-01 00:00:00' + 50 * interval" in page(TABLE, LATER, naive)
