@@ -180,7 +180,7 @@ def load_progress(path: Path) -> Progress:
         return _progress(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise AdstreamError(
-            f"'{path}' is not the progress of a liberation ({error})", "restore it, or add --again"
+            f"'{path}' is not the progress of a liberation ({error})", "restore it, or delete it and add --again"
         ) from error
 
 
