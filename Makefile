@@ -49,8 +49,8 @@ build/.jars: common/setup/jars.yaml common/setup/jars.py | .venv/.synced
 	.venv/bin/python -m common.setup.jars flink-sql-parquet >$@
 
 .PHONY: run
-run: setup $(SAMPLE)/streams ## Sessions of the bundled sample of real views and clicks (ENGINE=spark)
-	.venv/bin/adstream run sessions --engine $(ENGINE) --input $(SAMPLE)/streams --output $(SAMPLE)/$(ENGINE) --overwrite
+run: setup $(SAMPLE)/streams ## Sessions and bills of the bundled sample of real views and clicks (ENGINE=spark)
+	.venv/bin/adstream run billing --engine $(ENGINE) --input $(SAMPLE)/streams --output $(SAMPLE)/$(ENGINE) --overwrite
 
 $(SAMPLE)/streams: $(wildcard tests/data/open-bandit/*.csv) | .venv/.synced
 	rm -rf $@

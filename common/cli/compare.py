@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ from common.runtime.spec import JobSpec
 from common.streams.json_text import json_lines
 from common.streams.materialise import digest, table
 
+OPERATIONS = "adstream.operations"
+"""The namespace of streams that are no part of the answer: what is late depends on the steps, what is dead on the files."""
 SHOWN_DIGITS = 16
 SHOWN_CHARACTERS = 300
 
@@ -73,20 +76,20 @@ class Answer:
         variant: The variant.
         counts: What its output holds, as the job's report says.
         late: How many events were late.
-        materialised: The table that its main output leaves.
+        tables: The table that each stream of the answer leaves.
         seconds: How long it took, with its start-up.
     """
 
     variant: Variant
     counts: Mapping[str, int | str]
     late: int
-    materialised: pa.Table
+    tables: Mapping[str, pa.Table]
     seconds: float
 
     @property
     def digest(self) -> str:
-        """The hash of the table."""
-        return digest(self.materialised)
+        """The hash of all tables."""
+        return hashlib.sha256("".join(map(digest, self.tables.values())).encode()).hexdigest()
 
 
 def compare(
@@ -141,7 +144,7 @@ def compare(
 def answer(variant: Variant, spec: JobSpec) -> Answer:
     """Runs a variant."""
     output = Path(spec.output)
-    stream = spec.plan().sinks[0]
+    answered = (stream for stream in spec.plan().sinks if load(stream).meta.namespace != OPERATIONS)
     started = time.monotonic()
     with following(variant.name) as watch:
         summary = launch(spec, watch)
@@ -149,7 +152,7 @@ def answer(variant: Variant, spec: JobSpec) -> Answer:
         variant=variant,
         counts=report_of(spec.job, output),
         late=summary.metrics.get("late", 0),
-        materialised=table(output, stream, load(stream)),
+        tables={stream: table(output, stream, load(stream)) for stream in answered},
         seconds=time.monotonic() - started,
     )
 
@@ -161,7 +164,7 @@ def show(answers: Sequence[Answer], missing: Mapping[str, str]) -> None:
     for found in answers:
         variant = found.variant
         engine = " ".join((variant.engine, *variant.options.values()))
-        counts = [f"{found.counts[name]:,}" for name in counted]
+        counts = [f"{found.counts.get(name, 0):,}" for name in counted]
         lines.add_row(
             engine, variant.mode, *counts, f"{found.late:,}", found.digest[:SHOWN_DIGITS], f"{found.seconds:.1f}"
         )
@@ -181,16 +184,23 @@ def verdict(answers: Sequence[Answer]) -> int:
     first = answers[0]
     for other in answers[1:]:
         if other.digest != first.digest:
-            out.print(f"[bold red]DIFFERENT:[/] {first.variant.name} and {other.variant.name}")
+            stream = differing(first, other)
+            out.print(f"[bold red]DIFFERENT:[/] {first.variant.name} and {other.variant.name}, in '{stream}'")
             out.print(first_difference(first, other), markup=False, highlight=False)
             return ExitCode.DIFFERENT
     out.print(f"{len(answers)} runs, one answer", highlight=False)
     return ExitCode.OK
 
 
+def differing(one: Answer, other: Answer) -> str:
+    """The first stream in which two answers differ."""
+    return next(stream for stream in one.tables if digest(one.tables[stream]) != digest(other.tables[stream]))
+
+
 def first_difference(one: Answer, other: Answer) -> str:
     """What each of two answers has at the first place where they differ, in the order of the records' JSON texts."""
-    ours, theirs = json_lines(one.materialised), json_lines(other.materialised)
+    stream = differing(one, other)
+    ours, theirs = json_lines(one.tables[stream]), json_lines(other.tables[stream])
     both = min(len(ours), len(theirs))
     place = pc.index(pc.not_equal(ours[:both], theirs[:both]), True).as_py()
     place = both if place < 0 else place

@@ -51,6 +51,11 @@ def following(label: str) -> Iterator[Callable[[str], None]]:
         yield watch
 
 
+def err_line(line: str) -> None:
+    """Says on standard error what a command waits for."""
+    err.print(f"adstream: {' '.join(line.split())}", markup=False, highlight=False)
+
+
 def echo(line: str) -> None:
     """Prints a line of an engine's process as it is."""
     err.print(line, markup=False, highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -16,13 +17,27 @@ from common.datasets.open_bandit import import_open_bandit
 from common.datasets.output import FileFormat
 from common.datasets.settings import GeneratorSettings
 from common.datasets.taobao_ads import import_taobao_ads
+from common.errors import AdstreamError, ExitCode
 from common.names import pick
 
 FileFormatOption = Annotated[str, Parameter(name="--format", help="What the files are: jsonl, avro or parquet.")]
 Files = Annotated[Path, Parameter(help="The CSV files, in any order.")]
 
+OptionalOutput = Annotated[Path | None, Parameter(help="The folder of the streams.", show_default=False)]
+ToKafka = Annotated[
+    str,
+    Parameter(
+        help="A broker that gets them as they happen: HOST:PORT, with the registry of the local services, or an address.",
+        show_default=False,
+    ),
+]
+Rate = Annotated[float, Parameter(help="Events a second on a broker.")]
+RATE = 1_000.0
+
 OPTIONS = {name.replace("_", "-"): name for name in GeneratorSettings.model_fields}
 """The options of `adstream generate`, and the settings behind them."""
+OF_FILES = frozenset({"files", "start", "span", "swing"})
+"""Those that are settled for streams that happen now."""
 
 imports = App(name="import", help="Make streams of a public dataset.")
 
@@ -53,17 +68,41 @@ def taobao_ads(*files: Files, output: Output, file_format: FileFormatOption = "j
     _show("taobao-ads", made, output)
 
 
-def generate(*, output: Output, file_format: FileFormatOption = "jsonl", **options: str) -> None:
+def generate(
+    *,
+    output: OptionalOutput = None,
+    to_kafka: ToKafka = "",
+    rate: Rate = RATE,
+    file_format: FileFormatOption = "jsonl",
+    **options: str,
+) -> int:
     """Make streams of any size, from a seed; `GENERATE_HELP` is its help."""
     values = {
         OPTIONS[pick("option", name.replace("_", "-"), OPTIONS)]: Value(raw, f"--{name}")
         for name, raw in options.items()
     }
     settings = validated(GeneratorSettings, values)
+    if to_kafka:
+        return _to_kafka(settings, frozenset(values), to_kafka, rate, output)
+    if output is None:
+        raise AdstreamError("there is no place for the streams", "add --output, or --to-kafka")
     with err.status("generating"):
         made = make(settings, output, _format(file_format))
     counts = {"late": made.late, "duplicates": made.duplicates, "malformed": made.malformed, "bots": made.bots}
     show_pairs("made up", {**made.records, **counts, "files a stream": made.files, "where": output})
+    return ExitCode.OK
+
+
+def _to_kafka(settings: GeneratorSettings, given: frozenset[str], broker: str, rate: float, output: Path | None) -> int:
+    for name in sorted(given & OF_FILES):
+        raise AdstreamError(f"--{name} has no meaning for streams that happen now", "leave it out, or --to-kafka")
+    if output is not None:
+        raise AdstreamError("the streams can't go to --output and --to-kafka", "leave one of them out")
+    if rate <= 0:
+        raise AdstreamError(f"--rate={rate:g}: it must be above 0", "give events a second")
+    # Only this needs the client of a broker, which not every installation has.
+    produce = import_module("common.cli.live").produce
+    return int(produce(settings, broker, rate, settings.events if "events" in given else 0))
 
 
 GENERATE_HELP = """Make streams of any size, from a seed: popular ads, a daily cycle, bots, disorder, late events, duplicates.
@@ -76,6 +115,10 @@ For a benchmark, and for a test of the late strategy:
 
     adstream generate --output ads --format parquet --events 2000000 --users 50000 --late 0 --malformed 0
     adstream generate --output ads --late 0.02 --late-by 3h --seed 7
+
+With `--to-kafka` the events happen now: a producer sends each when it arrives, until ^C, or until `--events` were sent.
+
+    adstream generate --to-kafka 127.0.0.1:9092 --rate 5000 --users 500000
 """.format(
     options="\n".join(
         f"* `--{option}` {field.description} [{field.default}]"

@@ -8,11 +8,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from common.config.job import parse_duration
+from common.errors import AdstreamError
+
 Job = Annotated[str, Parameter(help="A folder of `jobs`, such as sessions.")]
 Input = Annotated[
     str,
     Parameter(
-        help="The folder of the input streams, with `STREAM/*.jsonl`, `*.avro` or `*.parquet`; or a broker, kafka://HOST:PORT."
+        name=("--input", "--source"),
+        help="The folder of the input streams, with `STREAM/*.jsonl`, `*.avro` or `*.parquet`; or a broker, kafka://HOST:PORT.",
     ),
 ]
 Output = Annotated[Path, Parameter(help="The folder of the output streams.")]
@@ -33,3 +37,15 @@ Option = Annotated[
     ),
 ]
 Format = Annotated[str, Parameter(help="How streams are written: jsonl, avro, parquet or delta.")]
+
+
+def duration(option: str, text: str) -> int:
+    """An option's duration, in ms.
+
+    Raises:
+        AdstreamError: It is none.
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise AdstreamError(f"{option}: {error}") from error

@@ -47,6 +47,8 @@ def lag(
 ) -> None:
     """Show how far a job is behind its input streams, by partition; it may be running.
 
+    Events are counted as offsets: where a stream is written in transactions, the end of each counts as one more.
+
     adstream lag sessions --output out --watch
     """
     spec = last_spec(job, output, checkpoint)

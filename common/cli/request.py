@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import cast, get_args
 
@@ -43,6 +44,7 @@ class Request:
     overwrite: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     sink: str = ""
+    metrics: str = ""
 
 
 def job_settings(job: str, config: Path | None, assignments: Sequence[str]) -> JobSettings:
@@ -73,6 +75,7 @@ def spec_of(request: Request) -> JobSpec:
         drain=request.drain,
         options=request.options,
         sink=request.sink,
+        metrics=request.metrics,
     )
     if spec.sink and not spec.sink.startswith(BROKER):
         raise AdstreamError(
@@ -81,6 +84,8 @@ def spec_of(request: Request) -> JobSpec:
     if spec.mode == "batch" and spec.until_caught_up:
         option = "--drain" if spec.drain else "--until-caught-up"
         raise AdstreamError(f"{option} has no meaning in batch mode", "leave it out, or add --mode stream")
+    if spec.mode == "batch" and spec.metrics:
+        raise AdstreamError("--metrics-port has no meaning in batch mode", "leave it out, or add --mode stream")
     return spec
 
 
@@ -100,10 +105,15 @@ def prepare(request: Request) -> JobSpec:
     except OSError as error:
         raise AdstreamError(f"output '{spec.output}': {error.strerror}", "choose another --output") from error
     run = Run.open(spec)
+    anew = request.overwrite or spec.mode == "batch"
+    kept = None if anew else run.kept()
+    if spec.sink or spec.input.startswith(BROKER):
+        # Only a run on a broker needs its client, which not every installation has.
+        import_module("common.runtime.broker").check_broker(run, kept)
     if request.overwrite:
         run.sink.clear()
         run.checkpoint.clear()
-    elif spec.mode == "batch" or run.kept().step == 0:
+    elif kept is None or kept.step == 0:
         _check_empty(run)
     return spec
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from common.cli.console import echo, following, out, show_pairs
-from common.cli.options import Config, Format, Input, Job, Option, Output, Set
+from common.cli.console import echo, err_line, following, out, show_pairs
+from common.cli.options import Config, Format, Input, Job, Option, Output, Set, duration
 from common.cli.request import Request, job_settings, prepare
 from common.config.jobs import report_of
 from common.config.layers import pairs
 from common.engines.launch import launch, save_spec
-from common.engines.registry import command, environment
-from common.errors import ExitCode
+from common.engines.registry import command, environment, require
+from common.errors import AdstreamError, ExitCode
+from common.retry import retry as again
+from common.runtime.checkpoint import Checkpoint
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 
@@ -50,6 +55,18 @@ def run(
     drain: Annotated[
         bool, Parameter(negative="", help="As --until-caught-up, then emit all that is still open.")
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        Parameter(help="Serve /metrics for Prometheus and /healthz on this port while it runs.", show_default=False),
+    ] = None,
+    metrics_host: Annotated[str, Parameter(help="The address they are served on; 0.0.0.0 for all.")] = "127.0.0.1",
+    retry: Annotated[
+        str,
+        Parameter(
+            help="How long to wait for a broker or registry that is not there, such as 5m; in stream mode also when "
+            "it went away for too long in the middle.",
+        ),
+    ] = "0s",
     overwrite: Annotated[bool, Parameter(negative="", help="Delete what an earlier run left in the output.")] = False,
     print_command: Annotated[
         bool, Parameter(negative="", help="Print the engine's command instead of running it.")
@@ -64,7 +81,9 @@ def run(
         adstream run sessions --engine spark --input ads --output out --mode stream --until-caught-up
         adstream run sessions --engine spark --input ads --output out --set gap=15m --set grace=1h --format delta
         adstream run sessions --engine spark --input ads --output out --option master=spark://host:7077 --print-command
+        adstream run sessions --engine local --input kafka://… --sink kafka://… --output out --mode stream --retry 5m
     """
+    patience = duration("--retry", retry) / 1000
     request = Request(
         job=job,
         engine=engine,
@@ -79,13 +98,41 @@ def run(
         overwrite=overwrite,
         options=pairs("--option", options),
         sink=sink,
+        metrics="" if metrics_port is None else f"{metrics_host}:{metrics_port}",
     )
-    spec = prepare(request)
     if print_command:
-        print(command_line(spec))
+        print(command_line(again(partial(prepare, request), patience, err_line)))
         return ExitCode.OK
-    summary = _watched(spec) if not verbose else launch(spec, echo)
-    return show(summary, sink)
+    require(request.engine)
+    return show(persist(request, patience, partial(launch, watch=echo) if verbose else _watched), sink)
+
+
+def persist(request: Request, patience: float, start: Callable[[JobSpec], Summary]) -> Summary:
+    """Runs a request to its end; a broker or registry that is not there is waited for.
+
+    Args:
+        request: What to run.
+        patience: For how many seconds, at the start; and in stream mode, where the job goes on from its checkpoint,
+            from each failure on that is not the same step's as the one before.
+        start: Runs a spec on its engine.
+
+    Raises:
+        AdstreamError: The run failed, or what it needs was not there for so long (`UNAVAILABLE`).
+    """
+    failed, step = 0.0, -1
+    while True:
+        spec = again(partial(prepare, request), patience, err_line)
+        try:
+            return start(spec)
+        except AdstreamError as error:
+            if error.code is not ExitCode.UNAVAILABLE or spec.mode == "batch":
+                raise
+            reached = _step(spec)
+            failed, step = (failed, step) if failed and reached == step else (time.monotonic(), reached)
+            if time.monotonic() - failed >= patience:
+                raise
+            err_line(f"{error.problem}; starting again where it was")
+            request = replace(request, overwrite=False)
 
 
 def command_line(spec: JobSpec) -> str:
@@ -120,6 +167,12 @@ def balance(metrics: Mapping[str, int], names: tuple[str, ...]) -> str:
     """`10 records in = 7 actions out + 3 late`, with its numbers as they are."""
     terms = " + ".join(f"{metrics.get(name, 0):,} {name.replace('_', ' ')}" for name in names)
     return f"{metrics.get('records_in', 0):,} records in = {terms}"
+
+
+def _step(spec: JobSpec) -> int:
+    """The step that a job takes next."""
+    manifest = Checkpoint(spec.checkpoint).load()
+    return manifest.step if manifest else 0
 
 
 def _watched(spec: JobSpec) -> Summary:

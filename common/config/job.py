@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -62,8 +62,11 @@ class JobSettings(BaseModel):
     max_future_skew: Duration = Field(
         default=86_400_000, ge=0, description="how far ahead of the clock an event may be"
     )
-    idle_steps: int = Field(
-        default=0, ge=0, description="steps without an event after which a stream is idle; 0 for never"
+    idle_after: Duration = Field(
+        default=0, ge=0, description="how long a stream without an event holds the watermark back; 0 for ever"
+    )
+    copartition: Literal["any", "required"] = Field(
+        default="any", description="'required': input streams on a broker must have equally many partitions"
     )
     buckets: int = Field(default=64, ge=1, le=32_768, description="parts the state is kept in; fixed for its life")
     parallelism: int = Field(default=2, ge=1, description="how many tasks step buckets side by side")

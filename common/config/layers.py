@@ -90,8 +90,10 @@ def validated(model: type[Model], values: Mapping[str, Value]) -> Model:
         first = error.errors()[0]
         if not first["loc"]:
             raise AdstreamError(_reason(first["msg"]), "set them so that they fit together") from None
-        value = values[str(first["loc"][0])]
-        raise AdstreamError(f"{value.where}={value.raw}", _reason(first["msg"])) from None
+        name, *inside = first["loc"]
+        value = values[str(name)]
+        place = ".".join((value.where, *map(str, inside)))
+        raise AdstreamError(f"{place}={first['input'] if inside else value.raw}", _reason(first["msg"])) from None
 
 
 def from_file(path: Path, job: str, names: Sequence[str]) -> dict[str, Value]:
@@ -179,4 +181,5 @@ def _source(path: Path) -> YamlConfigSettingsSource | TomlConfigSettingsSource:
 def _reason(message: str) -> str:
     """Pydantic's sentence, as a clause."""
     reason = message.removeprefix("Value error, ").replace("Input should be", "it must be")
+    reason = reason.replace("Extra inputs are not permitted", "there is no such setting")
     return reason[0].lower() + reason[1:]

@@ -66,13 +66,13 @@ def generate(settings: GeneratorSettings, output: Path, file_format: FileFormat 
     late = duplicates = malformed = 0
     traffic = Traffic(settings, DAMAGES.get(file_format, ()))
     with StreamsOutput(output, tuple(records), file_format, _open_nullable) as out:
-        out.write(ADVERTISEMENTS, _advertisements(settings.advertisements))
+        out.write(ADVERTISEMENTS, advertisements(settings.advertisements))
         for file in traffic.files():
             torn: dict[str, list[Ints]] = {VIEWS: [], CLICKS: []}
             lines = {VIEWS: 0, CLICKS: 0}
             for events in file:
-                for stream, of_stream in ((VIEWS, events.take(~events.click)), (CLICKS, events.take(events.click))):
-                    out.write(stream, _records(stream, of_stream, settings.users))
+                for stream, of_stream in by_stream(events):
+                    out.write(stream, event_records(stream, of_stream, settings.users))
                     torn[stream].append(lines[stream] + np.flatnonzero(of_stream.damage == Damage.TORN))
                     lines[stream] += len(of_stream)
                 late += int(np.count_nonzero(events.late & ~events.again))
@@ -93,13 +93,19 @@ def _open_nullable(path: Path, stream: str) -> Encoder:
     return contract_encoder(path, stream)
 
 
-def _advertisements(count: int) -> pa.Table:
+def advertisements(count: int) -> pa.Table:
+    """Records of `advertisements`, one each."""
     ids = np.arange(count)
     types = TYPES.take(pa.array(ids % len(TYPES)))
     return advertisement_records(pa.chunked_array([pa.array(ids)]), "ad", pa.chunked_array([types]))
 
 
-def _records(stream: str, events: Events, users: int) -> pa.Table:
+def by_stream(events: Events) -> tuple[tuple[str, Events], ...]:
+    """The views and the clicks among events, each with its stream."""
+    return (VIEWS, events.take(~events.click)), (CLICKS, events.take(events.click))
+
+
+def event_records(stream: str, events: Events, users: int) -> pa.Table:
     """Events as records of their stream; the key may be null."""
     key, value = load(stream).arrow
     columns = [pa.array(events.advertisement), ms_to_timestamps(pa.array(events.time))]

@@ -22,6 +22,7 @@ class GeneratorSettings(BaseModel):
     files: int = Field(default=10, ge=1, le=1_000_000, description="how many files each stream has: steps of a run")
     start: int = Field(default=1_767_225_600_000, ge=0, description="when the first visit may start, in epoch ms")
     span: Duration = Field(default=86_400_000, ge=1_000, description="how much event time the visits start in")
+    swing: float = Field(default=0.7, ge=0, le=1, description="how far traffic rises above its daily mean, and falls")
     click_through: float = Field(default=0.05, ge=0, le=1, description="clicks a view")
     zipf: float = Field(default=1.1, ge=0, le=10, description="how much popular advertisements lead; 0 for not at all")
     bots: float = Field(default=0.02, ge=0, le=1, description="share of the views that bots make")

@@ -7,10 +7,12 @@ ten times as readily. Everything is drawn for one slice of time at once, so memo
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +32,6 @@ VIEWS_PER_BOT = 1_000
 BOT_EAGERNESS = 10
 PEAK = 20 / 24
 """When on a day (UTC) traffic is highest."""
-SWING = 0.7
-"""How far traffic rises above, and falls below, its mean over a day."""
 FAR_FUTURE = 32_503_680_000_000
 """The year 3000: further ahead of any clock than a job allows."""
 SLICE_EVENTS = 500_000
@@ -119,25 +119,44 @@ class Traffic:
     def _slices(self) -> Iterator[Events]:
         """What arrives in each slice, sorted by arrival; what is still on its way comes with a later one."""
         count = self.settings.files * self.slices_per_file
-        edges = self.settings.start + np.linspace(0, self.settings.span, count + 1)
-        until = self._share_until(edges)
-        events = np.round(until * self.settings.events).astype(np.int64)
-        on_the_way: list[Events] = []
+        coming: dict[int, list[Events]] = defaultdict(list)
         for i in range(count):
+            start, end = self._share_until(self._edges(np.array([i, i + 1])))
+            events = round(end * self.settings.events) - round(start * self.settings.events)
             random = np.random.default_rng([self.settings.seed, i])
-            sent = self._disturbed(self._sent(random, int(events[i + 1] - events[i]), until[i], until[i + 1]), random)
-            everything = Events.concat([*on_the_way, sent])
-            everything = everything.take(np.argsort(everything.arrival, kind="stable"))
-            arrived = len(everything) if i == count - 1 else int(np.searchsorted(everything.arrival, edges[i + 1]))
-            yield everything.take(np.arange(arrived))
-            on_the_way = [everything.take(np.arange(arrived, len(everything)))]
+            sent = self._disturbed(self._sent(random, events, start, end), random)
+            for place, part in self._by_slice(sent):
+                coming[min(place, count - 1)].append(part)
+            arrived = Events.concat([self._none, *coming.pop(i, ())])
+            yield arrived.take(np.argsort(arrived.arrival, kind="stable"))
+
+    def _edges(self, places: Ints) -> Floats:
+        """When slices begin."""
+        count = self.settings.files * self.slices_per_file
+        return self.settings.start + places * np.float64(self.settings.span / count)
+
+    def _by_slice(self, events: Events) -> Iterator[tuple[int, Events]]:
+        """Events by the slice in which they arrive; copies, as some of them wait for long."""
+        count = self.settings.files * self.slices_per_file
+        events = events.take(np.argsort(events.arrival, kind="stable"))
+        place = ((events.arrival - self.settings.start) * (count / self.settings.span)).astype(np.int64)
+        place += events.arrival >= self._edges(place + 1)
+        place -= events.arrival < self._edges(place)
+        cuts = [0, *(np.flatnonzero(np.diff(place)) + 1).tolist(), len(place)]
+        for begin, stop in pairwise(cuts):
+            if stop > begin:
+                yield int(place[begin]), events.take(np.arange(begin, stop))
+
+    @cached_property
+    def _none(self) -> Events:
+        return self._sent(np.random.default_rng(0), 0, 0.0, 0.0)
 
     @cached_property
     def _cycle(self) -> tuple[Floats, Floats]:
         """Moments, ten minutes apart, and the share of all traffic until each."""
         settings = self.settings
         moments = np.linspace(settings.start, settings.start + settings.span, 2 + settings.span // 600_000)
-        rate = 1 + SWING * np.cos(2 * np.pi * (moments / DAY - PEAK))
+        rate = 1 + settings.swing * np.cos(2 * np.pi * (moments / DAY - PEAK))
         grown = np.concatenate([[0], np.cumsum((rate[1:] + rate[:-1]) / 2)])
         return moments, grown / grown[-1]
 

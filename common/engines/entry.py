@@ -12,7 +12,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -77,7 +79,8 @@ def run_spec(run: Callable[[JobSpec], Summary], arguments: list[str]) -> int:
         return _fail(Failure(error.problem, error.remedy, error.code))
     output = Path(spec.output)
     try:
-        run(spec)
+        with _exported(spec):
+            run(spec)
     except AdstreamError as error:
         return _fail(Failure(error.problem, error.remedy, error.code), output)
     except KeyboardInterrupt:
@@ -119,6 +122,14 @@ def _spec(arguments: list[str]) -> JobSpec:
         return JobSpec.load(arguments[0])
     except (OSError, ValueError, TypeError) as error:
         raise AdstreamError(f"spec '{arguments[0]}': {error}", "let 'adstream run' write it") from error
+
+
+def _exported(spec: JobSpec) -> AbstractContextManager[object]:
+    if not spec.metrics:
+        return nullcontext()
+    # Imported only when it is asked for: every run would start later.
+    exported: AbstractContextManager[object] = import_module("common.runtime.exporter").exported(spec)
+    return exported
 
 
 def _fail(failure: Failure, output: Path | None = None) -> int:

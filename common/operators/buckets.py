@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -15,6 +17,8 @@ def _crc32_table() -> npt.NDArray[np.uint32]:
 
 
 _TABLE = _crc32_table()
+_FNV_BASIS = np.uint64(0xCBF29CE484222325)
+_FNV_PRIME = np.uint64(0x100000001B3)
 
 
 def crc32(keys: pa.Array) -> npt.NDArray[np.uint32]:
@@ -25,27 +29,47 @@ def crc32(keys: pa.Array) -> npt.NDArray[np.uint32]:
     Args:
         keys: A `string` or `binary` array without nulls.
     """
+    crc = np.full(len(keys), 0xFFFFFFFF, dtype=np.uint32)
+    for live, byte in _bytes(keys):
+        crc[live] = _TABLE[(crc[live] ^ byte) & 0xFF] ^ (crc[live] >> 8)
+    return ~crc
+
+
+def hash64(keys: pa.Array) -> npt.NDArray[np.int64]:
+    """A 64-bit hash of each key: an integer is its own, a string has the FNV-1a of its UTF-8 bytes.
+
+    Args:
+        keys: An `int64` or `string` array without nulls.
+    """
+    if pa.types.is_int64(keys.type):
+        integers: npt.NDArray[np.int64] = keys.to_numpy()
+        return integers
+    hashes = np.full(len(keys), _FNV_BASIS, dtype=np.uint64)
+    for live, byte in _bytes(keys):
+        hashes[live] = (hashes[live] ^ byte) * _FNV_PRIME
+    return hashes.view(np.int64)
+
+
+def _bytes(keys: pa.Array) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]]:
+    """Byte after byte of all keys at once: the keys that have one at this position, and their bytes."""
     binary = keys.cast(pa.large_binary())
     buffers = binary.buffers()
     offsets = np.frombuffer(buffers[1], dtype=np.int64)[binary.offset : binary.offset + len(binary) + 1]
     content = np.frombuffer(buffers[2], dtype=np.uint8) if buffers[2] else np.zeros(0, np.uint8)
     starts, lengths = offsets[:-1], np.diff(offsets)
-    crc = np.full(len(binary), 0xFFFFFFFF, dtype=np.uint32)
     live = np.flatnonzero(lengths > 0)
     position = 0
     while live.size:
-        byte = content[starts[live] + position]
-        crc[live] = _TABLE[(crc[live] ^ byte) & 0xFF] ^ (crc[live] >> 8)
+        yield live, content[starts[live] + position]
         position += 1
         live = live[lengths[live] > position]
-    return ~crc
 
 
 def bucket_of(keys: pa.Array | pa.ChunkedArray, buckets: int) -> npt.NDArray[np.int32]:
     """The bucket of each key: `crc32(key) % buckets`, the same on every engine and machine.
 
     Args:
-        keys: `string` keys without nulls.
+        keys: Keys without nulls: `string`, or `int64`, which counts as its decimal text.
         buckets: How many buckets the job has; fixed for the life of its state.
     """
     encoded = keys.dictionary_encode()
@@ -53,7 +77,7 @@ def bucket_of(keys: pa.Array | pa.ChunkedArray, buckets: int) -> npt.NDArray[np.
         encoded = encoded.unify_dictionaries().combine_chunks()
         if isinstance(encoded, pa.ChunkedArray):  # pyarrow gives a chunked array back for no chunks
             return np.zeros(0, dtype=np.int32)
-    of_distinct = (crc32(encoded.dictionary) % np.uint32(buckets)).astype(np.int32)
+    of_distinct = (crc32(encoded.dictionary.cast(pa.string())) % np.uint32(buckets)).astype(np.int32)
     buckets_of_keys: npt.NDArray[np.int32] = of_distinct[encoded.indices.to_numpy(zero_copy_only=False)]
     return buckets_of_keys
 
@@ -62,7 +86,7 @@ def split_by_bucket(table: pa.Table, key: str, buckets: int) -> dict[int, pa.Tab
     """The rows of a table, by the bucket of their key; buckets without rows are left out.
 
     Args:
-        table: Any table with the `string` column `key`.
+        table: Any table with a column `key` as `bucket_of` takes it.
         key: The name of the key column.
         buckets: How many buckets the job has.
     """

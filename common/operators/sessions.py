@@ -80,8 +80,11 @@ class Sessions:
 
     @property
     def fingerprint(self) -> Mapping[str, int | str | bool]:
-        """A state grouped under another gap, or with duplicates kept, can't be read under this one."""
-        return {"operator": "sessions", "gap": self.gap, "dedupe": self.dedupe}
+        """A state grouped under another gap, or with duplicates kept, can't be read under this one.
+
+        Nor one of another grace: with a longer one, an event would be accepted beside a session that is forgotten.
+        """
+        return {"operator": "sessions", "gap": self.gap, "grace": self.grace, "dedupe": self.dedupe}
 
     def step(self, state: pa.Table, events: pa.Table, time: Watermarks) -> Step:
         """Advances the sessions by one batch (SEMANTICS.md, "Late events", rules 1 to 4).

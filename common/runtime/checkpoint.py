@@ -1,7 +1,8 @@
 """The suite's own checkpoint: offsets, watermark and state tables, the same on every engine.
 
-    <checkpoint>/manifest.json               the last complete step
-    <checkpoint>/state/<step>/<bucket>.parquet   state tables, in the operator's `state_schema`
+    <checkpoint>/manifest.json                           the last complete step
+    <checkpoint>/state/<step>/<bucket>.<stage>.parquet   state by bucket, in the operator's `state_schema`
+    <checkpoint>/state/<step>/<bucket>.<stage>.arrow     a segment of a table by key (`common/runtime/keyed.py`)
 
 The manifest is replaced atomically and names every state file it needs, so a crash leaves either the
 step before or the step after. State files that no manifest names are swept by the next save.
@@ -12,7 +13,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,29 +23,46 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.errors import AdstreamError
-from common.operators.step import END
+from common.operators.step import END, Operator
+from common.runtime.bucket import Kept
 from common.runtime.clock import Clock
+from common.runtime.keyed import Segments, Stored
 from common.streams.folder import Position
+from common.topology.plan import Plan, Stage
 
 MANIFEST = "manifest.json"
 PLANS = "plans"
 """The folder in which the steps of a broker are written down (`common.streams.source.Planned`)."""
-LAYOUT = 1
+METRICS = "metrics.json"
+"""The file of the job's numbers after its last step (`common.runtime.metrics`)."""
+SCHEMAS = "schemas"
+"""The folder in which the schemas of a registry are kept (`common.streams.kafka.schemas`). They are no state."""
+LAYOUT = 2
 
 
 @dataclass(frozen=True)
 class BucketState:
-    """Where a bucket's state lies.
+    """Where the state of a bucket lies in a round.
 
     Attributes:
-        path: The state file, relative to the checkpoint; empty when the bucket holds nothing.
+        stored: The files of each stage.
         due: The watermark at which the bucket must be stepped again.
-        gauges: The operator's gauges after the bucket's last step.
+        gauges: The operators' gauges after the bucket's last step.
     """
 
-    path: str = ""
+    stored: Mapping[str, Stored] = field(default_factory=dict)
     due: int = END
     gauges: Mapping[str, int] = field(default_factory=dict)
+
+    def due_at(self, watermark: int) -> bool:
+        """Whether the passing of time alone asks for a step."""
+        return self.due <= watermark and any(stored.paths for stored in self.stored.values())
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> BucketState:
+        """Reads what `dataclasses.asdict` and JSON made of it."""
+        stored = {stage: Stored.of(files) for stage, files in content["stored"].items()}
+        return cls(stored, content["due"], content["gauges"])
 
 
 @dataclass(frozen=True)
@@ -55,7 +74,7 @@ class Manifest:
         step: The next step to take; all earlier ones are in the outputs.
         position: What was taken of each source stream.
         clock: The watermark and what it follows from.
-        buckets: The state of each bucket, by number.
+        rounds: The state of each bucket, by round and bucket.
         fingerprint: The parameters that the state depends on.
         counters: The job's counters since its first step.
     """
@@ -64,14 +83,22 @@ class Manifest:
     step: int
     position: Position
     clock: Clock
-    buckets: tuple[BucketState, ...]
+    rounds: tuple[tuple[BucketState, ...], ...]
     fingerprint: Mapping[str, Any]
     counters: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, job: str, clock: Clock, buckets: int, fingerprint: Mapping[str, Any]) -> Manifest:
+    def start(cls, plan: Plan, clock: Clock, buckets: int) -> Manifest:
         """The checkpoint before the first step."""
-        return cls(job, 0, Position(), clock, (BucketState(),) * buckets, {**fingerprint, "buckets": buckets})
+        rounds = ((BucketState(),) * buckets,) * len(plan.rounds)
+        return cls(plan.name, 0, Position(), clock, rounds, {**plan.fingerprint, "buckets": buckets})
+
+    def files(self) -> Iterator[str]:
+        """Every state file that it needs, relative to the checkpoint."""
+        for buckets in self.rounds:
+            for bucket in buckets:
+                for stored in bucket.stored.values():
+                    yield from stored.paths
 
     def check(self, other: Mapping[str, Any], where: Path) -> None:
         """Refuses to go on under parameters that would corrupt the state.
@@ -115,15 +142,32 @@ class Checkpoint:
                 "restore the folder, or start with a new --checkpoint folder",
             ) from error
 
-    def read_state(self, state: BucketState, schema: pa.Schema) -> pa.Table:
-        """A bucket's state table.
+    @property
+    def segments(self) -> Segments:
+        """The tables by key below the folder."""
+        return Segments(str(self.root))
+
+    def read_state(self, state: BucketState, stages: Iterable[Stage]) -> dict[str, Kept]:
+        """What a bucket holds, by stage; of a table by key, its files.
 
         Raises:
-            AdstreamError: The file is not there, or not whole.
+            AdstreamError: A file is not there, or not whole.
         """
-        if not state.path:
+        return {stage.id: self._read(state.stored.get(stage.id, Stored()), stage.operator) for stage in stages}
+
+    def write_state(self, step: int, bucket: int, state: Mapping[str, Kept]) -> dict[str, Stored]:
+        """Writes what a bucket holds after `step`; gives where it lies."""
+        return {
+            stage: self._write(f"state/{step:09d}/{bucket:05d}.{stage}.parquet", kept) for stage, kept in state.items()
+        }
+
+    def _read(self, stored: Stored, operator: Operator) -> Kept:
+        if operator.state_key is not None:
+            return stored
+        schema = operator.state_schema
+        if not stored.paths:
             return schema.empty_table()
-        path = self.root / state.path
+        path = self.root / stored.paths[0]
         try:
             # Single-threaded: engines call it from many workers at once. A file is opened faster than a data set.
             with pq.ParquetFile(path) as file:
@@ -134,18 +178,18 @@ class Checkpoint:
                 "restore the folder, or start with a new --checkpoint folder",
             ) from error
 
-    def write_state(self, step: int, bucket: int, table: pa.Table) -> str:
-        """Writes a bucket's state after `step`; gives its path, empty for an empty state."""
-        if table.num_rows == 0:
-            return ""
-        path = f"state/{step:09d}/{bucket:05d}.parquet"
+    def _write(self, path: str, kept: Kept) -> Stored:
+        if isinstance(kept, Stored):
+            return kept
+        if kept.num_rows == 0:
+            return Stored()
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         # Written and read every step and soon dropped, so speed counts for more than size.
         pq.write_table(
-            table, target, compression="lz4", use_dictionary=False, write_statistics=False, store_schema=False
+            kept, target, compression="lz4", use_dictionary=False, write_statistics=False, store_schema=False
         )
-        return path
+        return Stored((path,), (kept.num_rows,), kept.num_rows)
 
     def save(self, manifest: Manifest) -> None:
         """Makes the manifest the last complete checkpoint, then sweeps state files it does not name."""
@@ -160,20 +204,21 @@ class Checkpoint:
 
     def clear(self) -> None:
         """Forgets everything: the next run begins with its first step."""
-        (self.root / MANIFEST).unlink(missing_ok=True)
+        for file in (MANIFEST, METRICS):
+            (self.root / file).unlink(missing_ok=True)
         for folder in ("state", PLANS):
             shutil.rmtree(self.root / folder, ignore_errors=True)
 
     def _sweep(self, manifest: Manifest) -> None:
-        named = {self.root / bucket.path for bucket in manifest.buckets if bucket.path}
-        folders = {path.parent for path in named}
+        named = {self.root / path for path in manifest.files()}
         for folder in (self.root / "state").glob("*"):
-            if folder not in folders:
-                shutil.rmtree(folder, ignore_errors=True)
-                continue
+            if int(folder.name) >= manifest.step:
+                continue  # of a step that is being taken meanwhile
             for path in folder.iterdir():
                 if path not in named:
                     path.unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()  # which it can be once it is empty
 
 
 def _manifest(content: dict[str, Any]) -> Manifest:
@@ -184,5 +229,5 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         manifest,
         position=Position(**content["position"]),
         clock=Clock(**content["clock"]),
-        buckets=tuple(BucketState(**bucket) for bucket in content["buckets"]),
+        rounds=tuple(tuple(BucketState.of(bucket) for bucket in buckets) for buckets in content["rounds"]),
     )

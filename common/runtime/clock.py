@@ -15,38 +15,45 @@ class Clock:
     A partition that never had an event holds the watermark at the beginning, until it is idle. The
     watermark never goes back: a partition that wakes up with old events only has late ones.
 
+    It reads no wall clock. When a step's records arrived is a part of the step, as these records are, so a step
+    that is taken again makes the same partitions idle.
+
     Attributes:
         out_of_orderness: How far a partition's watermark stays behind its latest event, in ms.
-        idle_steps: After how many steps without an event a partition no longer holds the
-            watermark back; 0 for never.
+        idle_after: For how long a partition without an event holds the watermark back, in ms; 0 for ever.
         latest: The latest event time seen, by partition, in epoch ms; `BEGINNING` for none yet.
-        silent: For how many steps a partition has had no event.
+        heard: When the last step with an event of a partition arrived; the first step, for one that never had any.
+            In epoch ms, empty before the first step.
+        arrived: When the last step arrived, in epoch ms; 0 before the first.
         watermark: The current watermark, in epoch ms.
     """
 
     out_of_orderness: int
-    idle_steps: int = 0
+    idle_after: int = 0
     latest: Mapping[str, int] = field(default_factory=dict)
-    silent: Mapping[str, int] = field(default_factory=dict)
+    heard: Mapping[str, int] = field(default_factory=dict)
+    arrived: int = 0
     watermark: int = BEGINNING
 
     @classmethod
-    def start(cls, partitions: tuple[str, ...], out_of_orderness: int, idle_steps: int = 0) -> Clock:
+    def start(cls, partitions: tuple[str, ...], out_of_orderness: int, idle_after: int = 0) -> Clock:
         """The clock before the first step."""
-        return cls(out_of_orderness, idle_steps, dict.fromkeys(partitions, BEGINNING), dict.fromkeys(partitions, 0))
+        return cls(out_of_orderness, idle_after, dict.fromkeys(partitions, BEGINNING))
 
-    def observe(self, latest: Mapping[str, int]) -> Clock:
+    def observe(self, latest: Mapping[str, int], arrived: int) -> Clock:
         """The clock after a step.
 
         Args:
             latest: The latest event time of each partition that had an event in this step.
+            arrived: When the step's records had arrived, in epoch ms (`Arrivals.arrived`).
         """
+        now = max(self.arrived, arrived)
         seen = {p: max(t, latest.get(p, BEGINNING)) for p, t in self.latest.items()}
-        silent = {p: 0 if p in latest else n + 1 for p, n in self.silent.items()}
-        live = [t for p, t in seen.items() if not (self.idle_steps and silent[p] >= self.idle_steps)]
-        now = min(live, default=BEGINNING)
-        watermark = now - self.out_of_orderness - 1 if now > BEGINNING else BEGINNING
-        return replace(self, latest=seen, silent=silent, watermark=max(self.watermark, watermark))
+        heard = {p: now if p in latest else self.heard.get(p, now) for p in self.latest}
+        live = [t for p, t in seen.items() if not (self.idle_after and now - heard[p] >= self.idle_after)]
+        ahead = min(live, default=BEGINNING)
+        watermark = ahead - self.out_of_orderness - 1 if ahead > BEGINNING else BEGINNING
+        return replace(self, latest=seen, heard=heard, arrived=now, watermark=max(self.watermark, watermark))
 
     def ended(self) -> Clock:
         """The clock at the end of the input: nothing is expected any more."""

@@ -8,12 +8,14 @@ from enum import Enum
 
 import pyarrow as pa
 
+from common.operators.step import BEGINNING
+
 
 class Kind(str, Enum):
     """What a frame carries."""
 
     EVENTS = "events"
-    """A batch of the operator's events of one bucket."""
+    """A batch of a stage's events of one bucket."""
     TIME = "time"
     """No rows: the latest event time of one partition, sent to every bucket."""
     DEAD = "dead"
@@ -27,16 +29,43 @@ class Frame:
     Attributes:
         bucket: Where it goes.
         kind: What it carries.
-        partition: The partition (of a source stream) it was read from.
+        partition: The partition (of a source stream) it was read from; empty for what a stage gave.
         latest: The latest event time in it, in epoch ms; `BEGINNING` for none.
         payload: The rows; empty in a `TIME` frame.
+        stage: The stage whose events it carries; empty in a `TIME` or `DEAD` frame.
+        order: Sorts the frames of a stage; those of one partition as their rows stand in it.
+        records: How many records of the input it accounts for.
     """
 
     bucket: int
     kind: Kind
     partition: str
-    latest: int
+    latest: int = BEGINNING
     payload: bytes = b""
+    stage: str = ""
+    order: str = ""
+    records: int = 0
+
+
+@dataclass(frozen=True)
+class Onward:
+    """Events on their way to a bucket.
+
+    Attributes:
+        stage: The stage that they are for.
+        bucket: The bucket.
+        order: As `Frame.order`.
+        events: The events, in the stage's event schema.
+    """
+
+    stage: str
+    bucket: int
+    order: str
+    events: pa.Table
+
+    def frame(self, partition: str = "", latest: int = BEGINNING, records: int = 0) -> Frame:
+        """They as a frame; arguments as the attributes of `Frame`."""
+        return Frame(self.bucket, Kind.EVENTS, partition, latest, pack(self.events), self.stage, self.order, records)
 
 
 def pack(table: pa.Table) -> bytes:

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from common.contracts.contract import Contract
 from common.operators.buckets import split_by_bucket
 from common.operators.step import BEGINNING
-from common.runtime.frames import Frame, Kind, pack
+from common.runtime.frames import Frame, Kind, Onward, pack
 from common.streams.decode import read
 from common.streams.folder import Split
-from common.topology.plan import Plan
+from common.topology.plan import EVENT_TIME, Plan
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,26 @@ class Batch:
     """What a batch of a split's records became.
 
     Attributes:
-        events: The operator's events, by bucket.
+        events: The events that each inlet of the stream gave: the stage, and its events by bucket.
         dead: The dead letters, in their contract's records.
-        dead_bucket: The bucket that takes the dead letters: one a split, so that they are counted once.
+        home: The bucket that takes the dead letters: one a split, so that they are counted once.
         latest: The latest event time in the batch, in epoch ms; `BEGINNING` for none.
+        order: Sorts the batches of one partition as they stand in it.
+        records: How many records were read, dead letters not counted.
     """
 
-    events: Mapping[int, pa.Table]
+    events: tuple[tuple[str, Mapping[int, pa.Table]], ...]
     dead: pa.Table
-    dead_bucket: int
+    home: int
     latest: int
+    order: str
+    records: int
+
+    def onward(self, partition: str) -> Iterator[Onward]:
+        """The events, as they go to the buckets."""
+        for stage, by_bucket in self.events:
+            for bucket, rows in by_bucket.items():
+                yield Onward(stage, bucket, f"{partition}/{self.order}", rows)
 
 
 @dataclass(frozen=True)
@@ -58,22 +68,31 @@ class Front:
             split: What to read.
             now: The wall clock, in epoch ms: events more than `max_future_skew` ahead are dead.
         """
-        inlet = self.plan.inlet(split.stream)
-        dead_bucket = zlib.crc32(split.place.encode()) % self.buckets
-        for decoded in read(split, self.contracts[split.stream], now + self.max_future_skew):
-            events = inlet.apply(decoded.records)
-            latest = pc.max(events["eventTime"]).as_py() if events.num_rows else BEGINNING
-            yield Batch(split_by_bucket(events, self.plan.key, self.buckets), decoded.dead, dead_bucket, latest)
+        home = zlib.crc32(split.place.encode()) % self.buckets
+        inlets = [(inlet, self.plan.stage(inlet.stage)) for inlet in self.plan.inlets_of(split.stream)]
+        decoded = read(split, self.contracts[split.stream], now + self.max_future_skew)
+        for number, part in enumerate(decoded):
+            latest = BEGINNING
+            given = []
+            for inlet, stage in inlets:
+                events = inlet.apply(part.records)
+                if stage.timed and events.num_rows:
+                    latest = max(latest, pc.max(events[EVENT_TIME]).as_py())
+                given.append((stage.id, split_by_bucket(events, stage.key, self.buckets)))
+            yield Batch(tuple(given), part.dead, home, latest, f"{split.order}/{number:06d}", part.records.num_rows)
 
     def frames(self, split: Split, now: int) -> Iterator[Frame]:
         """The frames of a split: events by bucket, dead letters, and last its time for every bucket."""
         latest = BEGINNING
         for batch in self.batches(split, now):
             latest = max(latest, batch.latest)
-            for bucket, rows in batch.events.items():
-                yield Frame(bucket, Kind.EVENTS, split.partition, batch.latest, pack(rows))
-            if batch.dead.num_rows:
-                yield Frame(batch.dead_bucket, Kind.DEAD, split.partition, batch.latest, pack(batch.dead))
+            records = batch.records
+            for sent in batch.onward(split.partition):
+                yield sent.frame(split.partition, batch.latest, records)
+                records = 0
+            # Also where the functions in between left nothing over: no record goes uncounted.
+            if batch.dead.num_rows or records:
+                yield Frame(batch.home, Kind.DEAD, split.partition, payload=pack(batch.dead), records=records)
         if latest > BEGINNING:
             for bucket in range(self.buckets):
                 yield Frame(bucket, Kind.TIME, split.partition, latest)

@@ -36,14 +36,17 @@ class Offsets:
         """Reads a job's checkpoint.
 
         Raises:
-            AdstreamError: It reads a folder, or the broker is not reached (`UNAVAILABLE`).
+            AdstreamError: It reads a folder, a stream has other partitions than it had, or the broker is not reached
+                (`UNAVAILABLE`).
         """
         if not spec.input.startswith(BROKER):
             raise AdstreamError(
                 f"job '{spec.job}' reads the folder {spec.input}, which has no offsets", "give the --output of another"
             )
         run = Run.open(spec)
-        return cls(run, KafkaSource.open(spec.input, run.plan.sources), run.kept())
+        source, manifest = KafkaSource.open(spec.input, run.plan.sources), run.kept()
+        source.check_partitions(manifest.position)
+        return cls(run, source, manifest)
 
     @property
     def taken(self) -> dict[str, int]:

@@ -8,15 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from common.config.job import JobSettings
 from common.contracts.contract import Contract, load
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
-from common.runtime.checkpoint import PLANS, BucketState, Checkpoint, Manifest
+from common.runtime.bucket import Round
+from common.runtime.checkpoint import PLANS, SCHEMAS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.front import Front
+from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.folder import Position
@@ -42,13 +46,24 @@ def step_name(step: int) -> str:
 
 @dataclass(frozen=True)
 class BucketResult:
-    """What a task reports of a bucket's step; small, and made of plain values."""
+    """What a task reports of a round of a bucket's step; small, and made of plain values.
 
+    Attributes:
+        round: The round.
+        bucket: The bucket.
+        state: Where its state lies now.
+        counters: What happened in it.
+    """
+
+    round: int
     bucket: int
-    path: str = ""
-    due: int = END
+    state: BucketState = field(default_factory=BucketState)
     counters: Mapping[str, int] = field(default_factory=dict)
-    gauges: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> BucketResult:
+        """Reads what `dataclasses.asdict` and JSON made of it."""
+        return cls(content["round"], content["bucket"], BucketState.of(content["state"]), content["counters"])
 
 
 @dataclass(frozen=True)
@@ -77,9 +92,17 @@ class Run:
             settings=settings,
             plan=plan,
             front=Front(plan, contracts, settings.buckets, settings.max_future_skew),
-            source=open_source(spec.input, plan.sources, Path(spec.checkpoint, PLANS)),
+            source=open_source(spec.input, plan.sources, Path(spec.checkpoint, PLANS), Path(spec.checkpoint, SCHEMAS)),
             sink=_open_sink(spec, {stream: load(stream) for stream in plan.sinks}),
             checkpoint=Checkpoint(spec.checkpoint),
+        )
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """What is run between two shuffles, first to last."""
+        segments = self.checkpoint.segments
+        return tuple(
+            Round(self.plan, number, self.settings.buckets, segments) for number in range(len(self.plan.rounds))
         )
 
     def kept(self) -> Manifest:
@@ -88,13 +111,18 @@ class Run:
         Raises:
             AdstreamError: The checkpoint was made under parameters that the state depends on.
         """
-        clock = Clock.start(self.source.partitions, self.settings.out_of_orderness, self.settings.idle_steps)
-        start = Manifest.start(self.plan.name, clock, self.settings.buckets, self.plan.operator.fingerprint)
+        timed = tuple(p for p in self.source.partitions if self._timed(p.partition("/")[0]))
+        clock = Clock.start(timed, self.settings.out_of_orderness, self.settings.idle_after)
+        start = Manifest.start(self.plan, clock, self.settings.buckets)
         manifest = self.checkpoint.load() or start
         manifest.check(start.fingerprint, self.checkpoint.root)
         # Out-of-orderness and idleness may be changed between runs; what was seen stays.
-        clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_steps=clock.idle_steps)
+        clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_after=clock.idle_after)
         return replace(manifest, clock=clock)
+
+    def _timed(self, stream: str) -> bool:
+        """Whether the watermark follows a stream: entities without a time of their own have no say in it."""
+        return stream in self.plan.timed and self.front.contracts[stream].meta.event_time is not None
 
     def resume(self) -> Manifest:
         """As `kept`; the outputs are put back to what they were then.
@@ -106,13 +134,25 @@ class Run:
         manifest = self.kept()
         self.source.settled(manifest.position)
         self.sink.recover(step_name(manifest.step))
-        ahead = self.sink.delivered()
-        if ahead >= manifest.step and not self.source.planned(manifest.position):
-            raise AdstreamError(
-                f"the sink has steps up to {ahead} of job '{self.plan.name}', but the checkpoint is at {manifest.step}",
-                f"restore the checkpoint, or begin anew: adstream reset {self.plan.name}",
-            )
+        self.check_sink(manifest)
         return manifest
+
+    def check_sink(self, manifest: Manifest) -> None:
+        """Refuses a checkpoint that is older than the sink, where the steps between can't be taken again as they were.
+
+        Raises:
+            AdstreamError: It is.
+        """
+        ahead, position = self.sink.delivered(), manifest.position
+        for _ in range(manifest.step, ahead + 1):
+            again = self.source.next_step(position) if self.source.planned(position) else None
+            if again is None:
+                raise AdstreamError(
+                    f"the sink has steps up to {ahead} of job '{self.plan.name}', but the checkpoint is at "
+                    f"{manifest.step}",
+                    f"restore the checkpoint, or begin anew: adstream reset {self.plan.name}",
+                )
+            position = again.position
 
     def complete(
         self,
@@ -135,34 +175,39 @@ class Run:
         """
         self.sink.deliver(step_name(manifest.step), parts)
         after = self.advance(manifest, position, clock, results)
-        self.checkpoint.save(after)
+        self.save(after)
         return after
+
+    def save(self, manifest: Manifest) -> None:
+        """Makes a checkpoint the last complete one; what led to it is no longer needed."""
+        self.checkpoint.save(manifest)
+        self.source.settled(manifest.position)
 
     def advance(
         self, manifest: Manifest, position: Position, clock: Clock, results: Iterable[BucketResult]
     ) -> Manifest:
-        """The checkpoint that follows a step, logged but not saved; arguments as `complete` takes them."""
-        buckets, counters = list(manifest.buckets), Counter(manifest.counters)
+        """The checkpoint that follows a step, logged and measured, but not saved; arguments as `complete` takes them."""
+        rounds, counters = [list(buckets) for buckets in manifest.rounds], Counter(manifest.counters)
         for result in results:
-            buckets[result.bucket] = BucketState(result.path, result.due, result.gauges)
+            rounds[result.round][result.bucket] = result.state
             counters.update(result.counters)
         after = replace(
             manifest,
             step=manifest.step + 1,
             position=position,
             clock=clock,
-            buckets=tuple(buckets),
+            rounds=tuple(map(tuple, rounds)),
             counters=dict(counters),
         )
-        log.info(
-            "step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(self.metrics(after))
-        )
+        total = self.metrics(after)
+        log.info("step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(total))
+        Metrics.load(self.checkpoint.root).after(after, total, now_ms()).save(self.checkpoint.root)
         return after
 
     def metrics(self, manifest: Manifest) -> dict[str, int]:
         """A checkpoint's counters, and its gauges added up over buckets."""
         total = Counter(manifest.counters)
-        for bucket in manifest.buckets:
+        for bucket in chain.from_iterable(manifest.rounds):
             total.update(bucket.gauges)
         return dict(total)
 
@@ -194,7 +239,10 @@ def _open_sink(spec: JobSpec, contracts: dict[str, Contract]) -> Sink:
     if not spec.sink:
         return open_sink(spec.output, spec.format, contracts)
     # Only a run on a broker needs its client, which not every installation has.
-    sink: Sink = import_module("common.streams.kafka.sink").open_kafka_sink(spec.sink, spec.job, spec.output, contracts)
+    module = import_module("common.streams.kafka.sink")
+    sink: Sink = module.open_kafka_sink(
+        spec.sink, spec.job, spec.output, contracts, str(Path(spec.checkpoint, SCHEMAS))
+    )
     return sink
 
 

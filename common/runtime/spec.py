@@ -35,6 +35,7 @@ class JobSpec:
         drain: When stopping, end with the watermark at infinity: every session is emitted.
         options: Options of the engine itself, such as `master`.
         sink: The address of the broker that output streams are written to; empty for the output folder.
+        metrics: Where the job's numbers are served while it runs, `HOST:PORT`; empty for nowhere.
     """
 
     job: str
@@ -49,6 +50,7 @@ class JobSpec:
     drain: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     sink: str = ""
+    metrics: str = ""
 
     def save(self, path: Path) -> None:
         """Writes the spec as JSON."""

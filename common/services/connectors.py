@@ -32,6 +32,7 @@ def start(connect: str, name: str, config: Mapping[str, str], database: str) -> 
     """
     _ask(f"{connect}/connectors/{name}/config", "PUT", {**config, **_login(database)})
     _ask(f"{connect}/connectors/{name}/resume", "PUT")
+    _ask(f"{connect}/connectors/{name}/restart?includeTasks=true&onlyFailed=true", "POST")
     deadline = time.monotonic() + PATIENCE
     while (state := _state(connect, name)) != "RUNNING":
         if time.monotonic() > deadline:
@@ -101,12 +102,19 @@ def _ask(url: str, method: str = "GET", config: Mapping[str, str] | None = None)
     """What Connect answers; None for nothing, and while it does not know what it is asked."""
     data = None if config is None else json.dumps(config).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    deadline = time.monotonic() + PATIENCE
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.loads(response.read() or b"null")
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+                    return json.loads(response.read() or b"null")
+            except urllib.error.HTTPError as error:
+                if error.code == _NOT_YET and method in {"GET", "POST"}:
+                    return None
+                if error.code != _BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(POLL_SECONDS)
     except urllib.error.HTTPError as error:
-        if method == "GET" and error.code in {_NOT_YET, _BUSY}:
-            return None
         said = error.read().decode(errors="replace")
         raise AdstreamError(
             f"Connect refuses '{url}' ({' '.join(said.split())[:500]})", "correct the connector"

@@ -1,4 +1,4 @@
-"""Columns of contracts as others take them: timestamps as `int64` epoch ms, without a copy, and enums as text."""
+"""Columns between contracts and operators: timestamps (`timestamp[ms, UTC]` and `int64` epoch ms), enums, single arrays."""
 
 from __future__ import annotations
 
@@ -37,3 +37,11 @@ def _viewed(column: Column, to: pa.DataType) -> Column:
     if isinstance(column, pa.ChunkedArray):
         return pa.chunked_array([chunk.view(to) for chunk in column.chunks], to)
     return column.view(to)
+
+
+def as_array(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array; a copy only where it has several chunks."""
+    chunks = column.chunks
+    if not chunks:
+        return pa.array([], column.type)
+    return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)

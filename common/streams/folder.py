@@ -47,6 +47,11 @@ class Split:
         """Where a dead letter says that it stood: the file below the input folder, or the partition."""
         return f"{self.stream}/{Path(self.path).name}" if self.number < 0 else self.partition
 
+    @property
+    def order(self) -> str:
+        """Sorts the splits of a partition as they stand in it."""
+        return f"{Path(self.path).name if self.number < 0 else ''}/{self.start:020d}"
+
 
 @dataclass(frozen=True)
 class Position:
@@ -63,10 +68,18 @@ class Position:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """The files of a step, and the position once they are taken."""
+    """A step: what it takes, and when that had arrived.
+
+    Attributes:
+        splits: The files, or the ranges of partitions.
+        position: The position once they are taken.
+        arrived: When all of it was there, in epoch ms: when the last of the files was written, or when the ranges
+            were written down. It is the same when the step is taken again.
+    """
 
     splits: tuple[Split, ...]
     position: Position
+    arrived: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,7 @@ class FolderSource:
                 name, files = arrival
                 splits += [Split(stream, str(path)) for path in files]
                 counts[stream], last[stream] = counts.get(stream, 0) + 1, name
-        return Arrivals(tuple(splits), Position(counts, last)) if splits else None
+        return Arrivals(tuple(splits), Position(counts, last), _arrived(splits)) if splits else None
 
     def everything(self, split_bytes: int) -> tuple[Split, ...]:
         """All there is, for a run in `batch` mode.
@@ -174,6 +187,11 @@ def cut(files: Iterable[Split], split_bytes: int) -> tuple[Split, ...]:
             else [file]
         )
     )
+
+
+def _arrived(files: Iterable[Split]) -> int:
+    """When the last of some files was written, in epoch ms; a rename into place keeps that."""
+    return max(Path(file.path).stat().st_mtime_ns for file in files) // 1_000_000
 
 
 def _arrival(path: Path) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -49,22 +51,28 @@ class Source(Protocol):
         ...
 
 
-def open_source(place: str, streams: tuple[str, ...], log: Path) -> Source:
+def open_source(place: str, streams: tuple[str, ...], log: Path, schemas: Path) -> Source:
     """The source of a job.
 
     Args:
         place: A folder, or the address of a broker.
         streams: What the job reads.
         log: Where the steps of a broker are written down.
+        schemas: Where the schemas of its registry are kept.
 
     Raises:
         AdstreamError: The place or one of the streams is not there.
     """
-    if place.startswith(BROKER):
-        # Only a run on a broker needs its client, which not every installation has.
-        source = import_module("common.streams.kafka.source").KafkaSource.open(place, streams)
-        return Planned(source, str(log))
-    return FolderSource.open(place, streams)
+    source = open_unplanned(place, streams, schemas)
+    return Planned(source, str(log)) if place.startswith(BROKER) else source
+
+
+def open_unplanned(place: str, streams: tuple[str, ...], schemas: Path) -> Source:
+    """As `open_source`, but nothing is written down: to look what has arrived, not to take it."""
+    if not place.startswith(BROKER):
+        return FolderSource.open(place, streams)
+    # Only a run on a broker needs its client, which not every installation has.
+    return cast("Source", import_module("common.streams.kafka.source").KafkaSource.open(place, streams, str(schemas)))
 
 
 @dataclass(frozen=True)
@@ -94,11 +102,17 @@ class Planned:
             return _arrivals(json.loads(path.read_text()))
         arrivals = self.source.next_step(position)
         if arrivals is not None:
+            # The one moment in which the wall clock comes in: from here on it is a part of the step.
+            arrivals = replace(arrivals, arrived=time.time_ns() // 1_000_000)
             path.parent.mkdir(parents=True, exist_ok=True)
             staged = path.with_suffix(f".{os.getpid()}")
             staged.write_text(json.dumps(asdict(arrivals)))
-            staged.replace(path)
-        return arrivals
+            # A second copy of the job may have planned the step at the same moment: whoever was first has.
+            with suppress(FileExistsError):
+                path.hardlink_to(staged)
+            staged.unlink()
+            return _arrivals(json.loads(path.read_text()))
+        return None
 
     def everything(self, split_bytes: int) -> tuple[Split, ...]:
         """As `Source.everything`."""
@@ -123,4 +137,5 @@ class Planned:
 def _arrivals(content: Mapping[str, object]) -> Arrivals:
     splits = cast("list[dict[str, str | int]]", content["splits"])
     position = cast("dict[str, dict[str, int]]", content["position"])
-    return Arrivals(tuple(Split(**split) for split in splits), Position(**position))  # type: ignore[arg-type]
+    arrived = cast("int", content["arrived"])
+    return Arrivals(tuple(Split(**split) for split in splits), Position(**position), arrived)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ machine where the job is submitted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
@@ -17,10 +17,9 @@ from common.errors import AdstreamError
 from common.names import nearest, pick
 from common.topology.graph import nodes, sinks, sources
 from common.topology.nodes import Map, Merge, Output, Process, Topology
-from common.topology.plan import Plan, compile_plan
+from common.topology.plan import EVENT_TIME, Plan, Stage, compile_plan
 
-EVENT_TIME = "eventTime"
-"""The column of events that the watermark follows (SEMANTICS.md, "Session")."""
+KEY_TYPES = (pa.string(), pa.int64())
 
 
 def check(topology: Topology) -> Plan:
@@ -36,12 +35,16 @@ def check(topology: Topology) -> Plan:
     check_ids(topology)
     check_outputs(topology)
     plan = compile_plan(topology)
-    check_events(plan)
+    for stage in plan.stages:
+        check_stage(stage)
     contracts = {stream: load(stream) for stream in (*plan.sources, *plan.sinks)}
     for inlet in plan.inlets:
-        check_inlet(inlet.apply, contracts[inlet.stream], plan)
+        check_inlet(inlet.apply, contracts[inlet.stream], plan.stage(inlet.stage))
+    check_times(plan, contracts)
+    for link in plan.links:
+        check_link(link.apply, link.output, plan.stage(link.origin), plan.stage(link.stage))
     for outlet in plan.outlets:
-        check_outlet(outlet.apply, outlet.output, contracts[outlet.stream], plan)
+        check_outlet(outlet.apply, outlet.output, plan.stage(outlet.origin), contracts[outlet.stream])
     return plan
 
 
@@ -95,27 +98,48 @@ def _lost(process: str, output: str) -> AdstreamError:
     return AdstreamError(f"no sink takes the output '{output}' of operator '{process}', its rows would be lost", remedy)
 
 
-def check_events(plan: Plan) -> None:
-    """Events have the columns that they are shuffled by and that the watermark follows."""
-    schema = plan.operator.event_schema
-    for column, type_, purpose in ((plan.key, pa.string(), "key"), (EVENT_TIME, pa.int64(), "time")):
-        where = f"operator '{plan.process_id}', {purpose} column '{column}'"
+def check_stage(stage: Stage) -> None:
+    """Events have the columns that they are shuffled by, kept by, and that the watermark follows."""
+    schema, state_key = stage.operator.event_schema, stage.operator.state_key
+    wanted: list[tuple[str, str, tuple[pa.DataType, ...]]] = [("key", stage.key, KEY_TYPES)]
+    wanted += [("state key", state_key, KEY_TYPES)] if state_key is not None else []
+    wanted += [("time", EVENT_TIME, (pa.int64(),))] if stage.timed else []
+    for purpose, column, types in wanted:
+        where = f"operator '{stage.id}', {purpose} column '{column}'"
         if column not in schema.names:
             raise AdstreamError(f"{where}: its events don't have it", nearest(column, schema.names))
-        if schema.field(column).type != type_:
-            raise AdstreamError(f"{where}: it is {schema.field(column).type}", f"make it {type_}")
+        if schema.field(column).type not in types:
+            allowed = " or ".join(str(type_) for type_ in types)
+            raise AdstreamError(f"{where}: it is {schema.field(column).type}", f"make it {allowed}")
 
 
-def check_inlet(function: Callable[[pa.Table], pa.Table], contract: Contract, plan: Plan) -> None:
+def check_times(plan: Plan, contracts: Mapping[str, Contract]) -> None:
+    """Of the streams that an operator reads by event time, one at least has a time, or its watermark never moves."""
+    for stage in plan.stages:
+        streams = [inlet.stream for inlet in plan.inlets if inlet.stage == stage.id]
+        if stage.timed and streams and not any(contracts[stream].meta.event_time for stream in streams):
+            raise AdstreamError(
+                f"operator '{stage.id}' goes by event time, but no stream that it reads has one ({', '.join(streams)})",
+                "name the field of the time in the stream's contract: event_time in stream.yaml",
+            )
+
+
+def check_inlet(function: Callable[[pa.Table], pa.Table], contract: Contract, stage: Stage) -> None:
     """Records of a source's contract become the operator's events."""
-    place = f"'{contract.stream}' (version {contract.version}) to operator '{plan.process_id}'"
-    _check_schema(_tried(function, contract.arrow, place), plan.operator.event_schema, place)
+    place = f"'{contract.stream}' (version {contract.version}) to operator '{stage.id}'"
+    _check_schema(_tried(function, contract.arrow, place), stage.operator.event_schema, place)
 
 
-def check_outlet(function: Callable[[pa.Table], pa.Table], output: str, contract: Contract, plan: Plan) -> None:
+def check_link(function: Callable[[pa.Table], pa.Table], output: str, origin: Stage, stage: Stage) -> None:
+    """An operator's rows become the events of the next."""
+    place = f"output '{output}' of operator '{origin.id}' to operator '{stage.id}'"
+    _check_schema(_tried(function, origin.operator.outputs[output], place), stage.operator.event_schema, place)
+
+
+def check_outlet(function: Callable[[pa.Table], pa.Table], output: str, origin: Stage, contract: Contract) -> None:
     """The operator's rows become records of a sink's contract."""
-    place = f"output '{output}' of operator '{plan.process_id}' to '{contract.stream}' (version {contract.version})"
-    _check_schema(_tried(function, plan.operator.outputs[output], place), contract.arrow, place)
+    place = f"output '{output}' of operator '{origin.id}' to '{contract.stream}' (version {contract.version})"
+    _check_schema(_tried(function, origin.operator.outputs[output], place), contract.arrow, place)
 
 
 def _tried(function: Callable[[pa.Table], pa.Table], schema: pa.Schema, place: str) -> pa.Schema:

@@ -103,7 +103,7 @@ def _(node: Map | Merge | Process) -> str:
 
 @identity.register
 def _(node: KeyBy) -> str:
-    return f"by-{node.column}"
+    return f"{identity(node.upstream)}-by-{node.column}"
 
 
 @identity.register
@@ -176,17 +176,27 @@ def _function(node: Map) -> str:
 
 def _plain(value: object) -> dict[str, Any]:
     """The fields of a dataclass that are plain values."""
-    if not is_dataclass(value):
-        return {}
-    named = {field.name: getattr(value, field.name) for field in fields(value)}
-    return {name: item for name, item in named.items() if isinstance(item, bool | int | float | str)}
+    return {name: item for name, item, _ in _fields(value)}
 
 
 def _readable(operator: object) -> Iterator[tuple[str, str]]:
     """The parameters of an operator for people; a field says by its metadata when it is a duration."""
-    units = {field.name: field.metadata.get("unit") for field in fields(operator)} if is_dataclass(operator) else {}
-    for name, value in _plain(operator).items():
-        yield name, format_duration(value) if units[name] == "ms" else str(value).lower()
+    for name, item, unit in _fields(operator):
+        yield name, format_duration(item) if unit == "ms" else _word(item)
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _fields(value: object) -> Iterator[tuple[str, Any, str | None]]:
+    """The plain values in a dataclass, and in those that it is composed of: name, value and unit."""
+    for field in fields(value) if is_dataclass(value) else ():
+        item = getattr(value, field.name)
+        if isinstance(item, bool | int | float | str):
+            yield field.name, item, field.metadata.get("unit")
+        else:
+            yield from _fields(item)
 
 
 def _tombstones(contract: Contract) -> bool:

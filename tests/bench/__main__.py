@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from common.engines.entry import interrupt_when_terminated
 from common.names import pick
 from tests.bench.parts import PARTS
 from tests.bench.report import Line, show
@@ -12,6 +13,7 @@ from tests.bench.report import Line, show
 
 def main(names: list[str]) -> int:
     """Measures the named parts, or all."""
+    interrupt_when_terminated()  # what was started is stopped then, too
     lines: list[Line] = []
     for name in names or PARTS:
         for line in PARTS[pick("part", name, PARTS)]():

@@ -11,7 +11,9 @@ from common.engines.flink import submit as flink_submit
 from common.runtime.spec import JobSpec
 from common.setup.jars import jars
 from common.setup.java import java_home
+from tests.bench.bots import find_bots
 from tests.bench.inputs import made
+from tests.bench.live import broker, followed
 from tests.bench.report import GIB, Growth, Line, Peak, Speed, Start
 from tests.bench.sides import CORES, MEMORY, Native, by_hand, ours
 
@@ -20,9 +22,12 @@ FEW_EVENTS = 100_000
 """What plain Beam gets: it would take minutes for more."""
 SMALL, LARGE, LARGE_FILES = 1_000_000, 10_000_000, 25
 TINY = 1_000
+BOT_FILES = 20
 DELAY = "31 minutes"
 """The native stream's watermark delay: the suite's default out-of-orderness and grace together."""
 WHOLE_INPUT_HOURS = 96
+FOLLOWING = ("local", "spark", "flink")
+"""The engines that can follow a stream."""
 
 
 def local() -> Iterator[Line]:
@@ -78,10 +83,22 @@ def scale() -> Iterator[Line]:
         yield Growth(f"{engine} batch, 1 M to 10 M events", small, large, 1.3)
 
 
+def anomalies() -> Iterator[Line]:
+    """The bots of made-up traffic, found by the anomalies job on the local engine."""
+    yield from find_bots(EVENTS, BOT_FILES, floor=0.9)
+
+
 def start() -> Iterator[Line]:
     """Every engine with next to nothing to do."""
     for engine in registry.ENGINES:
         yield Start(f"{engine}, 1,000 events, start to end", ours(engine, "batch", made(TINY, 1), times=1))
+
+
+def latency() -> Iterator[Line]:
+    """How long a session that has closed takes to the output topic; Beam can't follow a stream."""
+    with broker() as address:
+        for engine in FOLLOWING:
+            yield followed(engine, address)
 
 
 def _spark(**options: str) -> Native:
@@ -98,5 +115,7 @@ PARTS: Mapping[str, Callable[[], Iterator[Line]]] = MappingProxyType(
         "beam": beam,
         "scale": scale,
         "start": start,
+        "anomalies": anomalies,
+        "latency": latency,
     }
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
@@ -174,6 +176,37 @@ class Start:
         """The line."""
         cost = self.ours.measured
         return (self.what, "", "", f"{cost.wall:.1f} s", "", "", f"{cost.peak / MIB:,.0f} MiB", f"{cost.load:.1f}")
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long sessions took to the output topic, from the record that closed each.
+
+    Attributes:
+        what: What was run.
+        written: Until their records were sent, in ms.
+        seen: Until a `read_committed` reader had them, in ms.
+        load: The machine's load average over the last minute, at the end.
+    """
+
+    what: str
+    written: npt.NDArray[np.int64]
+    seen: npt.NDArray[np.int64]
+    load: float
+
+    @property
+    def met(self) -> bool:
+        """Nothing is asked for but that there are sessions."""
+        return len(self.seen) > 0
+
+    def cells(self) -> tuple[str, ...]:
+        """The line."""
+        written, seen = (
+            " / ".join(f"{np.percentile(times, share):,.0f}" for share in (50, 99)) + " ms" if len(times) else "none"
+            for times in (self.written, self.seen)
+        )
+        sessions = f"{len(self.seen):,} sessions"
+        return (self.what, sessions, "", f"p50 / p99 {seen}; written {written}", "", "", "", f"{self.load:.1f}")
 
 
 def show(lines: list[Line]) -> None:

@@ -100,7 +100,7 @@ class Answers:
             self._seats[runner.name] = play_packed(runner, self.selected[runner.name], self.folder / runner.name)
         seat = self._seats[runner.name][exercise.name]
         if seat.output not in self._outcomes:
-            self._outcomes[seat.output] = read_outcome(seat.output)
+            self._outcomes[seat.output] = read_outcome(seat.output, exercise.case.job)
         seat.check(exercise, self._outcomes[seat.output])
 
 
@@ -123,4 +123,4 @@ def answer(runner: Runner, exercise: Exercise, root: Path) -> Outcome:
     """An engine's answer to a single exercise, which has the run for itself."""
     specs = exercise.play.specs(exercise.case, runner.name, root)
     runner.run(specs, root / "_runner", TIMEOUT_SECONDS)
-    return read_outcome(root / "output")
+    return read_outcome(root / "output", exercise.case.job)

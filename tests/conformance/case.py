@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
-from tests.conformance.notation import Change
-from tests.conformance.oracle import Event, Table
+from tests.conformance.job import Change, Job
 
-STREAMS = ("ad-views", "ad-clicks")
-"""The input streams, by the code of their action."""
-CLOCK = "clock"
-"""The user whose events only move the watermark; its sessions are nobody's concern."""
-GROUPS = (
-    "grouping",
-    "exact-gap",
-    "disorder",
-    "drop",
-    "wait",
-    "grace",
-    "old-beside-open",
-    "late-limit",
-    "about-to-be-forgotten",
-    "redelivery",
-    "silent-and-idle",
-    "bad-input",
-    "restart",
-    "rescale",
-    "bounded",
-)
-"""The groups of cases, in the order in which they are reported."""
-SETTINGS = MappingProxyType(
-    {
-        "gap": 10,
-        "grace": 0,
-        "out_of_orderness": 0,
-        "idle_steps": 0,
-        "dedupe": True,
-        "max_future_skew": 0,
-        "buckets": 4,
-        "parallelism": 2,
-    }
-)
-"""The settings of a case that says nothing else. Times are so small that a case can be reasoned about by hand."""
+BETWEEN_STEPS = 60_000
+"""How long after the step before it a step arrives, in ms."""
 
 
 @dataclass(frozen=True)
@@ -69,47 +34,43 @@ class Step:
     """One file of each stream, and what comes of it.
 
     Attributes:
-        events: What arrives: views on `ad-views`, clicks on `ad-clicks`, in this order.
+        events: What arrives, each on its stream, in this order.
         raw: Lines that stand before them in a stream's file, as they are.
-        tick: A time at which `CLOCK` has a view and a click; None for neither. Where no other
-            event is later, the watermark becomes `tick - out_of_orderness - 1`.
-        watermark: The watermark after the step, in ms; `BEGINNING` before both streams were seen.
-        out: The records of `ad-sessions` that the step writes, in any order.
+        tick: The time of the job's `ticks`; None for none. Where no other event is later, the
+            watermark becomes `tick - out_of_orderness - 1`.
+        watermark: The watermark after the step, in ms; `BEGINNING` before all streams with a time were seen.
+        out: The records that the step writes to the job's outputs, in any order.
         late: The events that the step sends to `late-events`.
         dead: The dead letters that the step writes.
     """
 
-    events: tuple[Event, ...]
+    events: tuple[Any, ...]
     watermark: int
     raw: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     tick: int | None = None
     out: tuple[Change, ...] = ()
-    late: tuple[Event, ...] = ()
+    late: tuple[Any, ...] = ()
     dead: tuple[Letter, ...] = ()
-
-    @property
-    def arrivals(self) -> tuple[Event, ...]:
-        """The events, those of the clock included."""
-        ticks = () if self.tick is None else tuple(Event(CLOCK, self.tick, action, 0) for action in (0, 1))
-        return self.events + ticks
 
 
 @dataclass(frozen=True)
 class Case:
-    """A run of the sessions job with a known answer.
+    """A run of a job with a known answer.
 
     Attributes:
         id: Its name, unique over all groups.
-        group: One of `GROUPS`.
+        job: The job.
+        group: One of the job's groups.
         note: What it shows.
-        settings: The job's settings, over `SETTINGS`.
+        settings: The job's settings, over those of a case that says nothing.
         steps: What arrives.
-        end: What the end of the input writes to `ad-sessions`; None when the job only catches up.
+        end: What the end of the input writes; None when the job only catches up.
         plays: The names of the ways in which it is played (`plays.PLAYS`).
         source: Where its facts come from, if from elsewhere.
     """
 
     id: str
+    job: Job
     group: str
     note: str
     settings: Mapping[str, Any]
@@ -123,22 +84,22 @@ class Case:
         """Whether a run that reads everything at once must give the same table: nothing is ever late."""
         return self.end is not None and not any(step.late for step in self.steps)
 
-    def table(self) -> Table:
-        """The table that results from applying everything that comes out."""
+    def arrivals(self, step: Step) -> tuple[Any, ...]:
+        """The events of a step, the ticks included."""
+        return step.events + (() if step.tick is None else self.job.ticks(step.tick))
+
+    def table(self) -> list[Change]:
+        """What is left when everything that comes out is applied."""
         return applied(change for out in (*(step.out for step in self.steps), self.end or ()) for change in out)
 
     def setting(self, name: str) -> Any:
         """A setting, or its default."""
-        return self.settings.get(name, SETTINGS[name])
+        return self.settings.get(name, self.job.settings[name])
 
 
-def applied(changes: Iterator[Change]) -> Table:
-    """The table that upserts and tombstones leave."""
-    table: Table = {}
+def applied(changes: Iterable[Change]) -> list[Change]:
+    """What upserts and tombstones leave."""
+    table: dict[tuple[str, Hashable], Change] = {}
     for change in changes:
-        key = (change.user, change.start, change.end)
-        if change.actions is None:
-            table.pop(key, None)
-        else:
-            table[key] = list(change.actions)
-    return table
+        table[change.stream, change.key] = change
+    return [change for change in table.values() if not change.gone]

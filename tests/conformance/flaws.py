@@ -194,8 +194,8 @@ FLAWS = (
     Flaw(
         "the watermark is the latest time itself",
         CLOCK,
-        "now - self.out_of_orderness - 1 if",
-        "now - self.out_of_orderness if",
+        "ahead - self.out_of_orderness - 1 if",
+        "ahead - self.out_of_orderness if",
         "exact-gap-last-before-the-watermark-straight",
         "+ ada 0..10 V1@0",
         f"{CLOCK}:Clock.observe",
@@ -203,8 +203,8 @@ FLAWS = (
     Flaw(
         "the watermark ignores out_of_orderness",
         CLOCK,
-        "now - self.out_of_orderness - 1 if",
-        "now - 1 if",
+        "ahead - self.out_of_orderness - 1 if",
+        "ahead - 1 if",
         "wait-counts-what-drop-loses-straight",
         "+ ada V1@5 at watermark 19",
         f"{CLOCK}:Clock.observe",
@@ -212,8 +212,8 @@ FLAWS = (
     Flaw(
         "a stream is idle one step late",
         CLOCK,
-        "silent[p] >= self.idle_steps",
-        "silent[p] > self.idle_steps",
+        "heard[p] >= self.idle_after",
+        "heard[p] > self.idle_after",
         "idle-stream-is-left-out-straight",
         "- ada 0..10 V1@0",
         f"{CLOCK}:Clock.observe",
@@ -239,11 +239,11 @@ FLAWS = (
     Flaw(
         "the state is lost at a restart",
         "common.runtime.checkpoint",
-        "if not state.path:",
+        "if not stored.paths:",
         "if schema is not None:",
         "restart-with-everything-stopped",
         "- ada 0..26 V1@0 V1@8 V1@16",
-        "common.runtime.checkpoint:Checkpoint.read_state",
+        "common.runtime.checkpoint:Checkpoint._read",
     ),
     Flaw(
         "the watermark is lost at a restart",
@@ -266,8 +266,8 @@ FLAWS = (
     Flaw(
         "an output is delivered twice",
         LOCAL,
-        "            writer.write(stepped.records)\n            path",
-        "            writer.write(stepped.records)\n            writer.write(stepped.records)\n            path",
+        "writer.write(done.records)\n                results",
+        "writer.write(done.records)\n                writer.write(done.records)\n                results",
         "drop-late-straight",
         "+ ada 0..10 V1@0",
         f"{LOCAL}:_take",
@@ -275,7 +275,7 @@ FLAWS = (
     Flaw(
         "buckets without events are never stepped",
         LOCAL,
-        " or kept.due <= clock.watermark",
+        " or kept[b].due_at(clock.watermark)",
         "",
         "wait-holds-back-straight",
         "- ada 0..10 V1@0",
@@ -284,11 +284,11 @@ FLAWS = (
     Flaw(
         "dead letters are counted but not written",
         LOCAL,
-        "dead[batch.dead_bucket].append(batch.dead)",
-        "dead[batch.dead_bucket].append(batch.dead.slice(0, 0))",
+        "home.dead.append(batch.dead)",
+        "home.dead.append(batch.dead.slice(0, 0))",
         "bad-times-straight",
         "value.createdEventTime is negative",
-        f"{LOCAL}:_take",
+        f"{LOCAL}:_arrived",
     ),
     Flaw(
         "events of a bounded run can be late",
@@ -297,6 +297,6 @@ FLAWS = (
         "Watermarks(1_000, END))",
         "bounded-corrections-bounded",
         "+ ada V1@0 at watermark 1000",
-        f"{LOCAL}:_step",
+        f"{LOCAL}:_round",
     ),
 )

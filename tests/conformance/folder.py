@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.conformance.case import STREAMS, Case, Step
-from tests.conformance.oracle import Event
+from tests.conformance.case import BETWEEN_STEPS, Case, Step
+
+FIRST_STEP = 1_767_225_600_000
+"""When the first step arrives, in epoch ms."""
 
 
 def write(case: Case, root: Path, steps: int) -> Path:
@@ -20,10 +22,13 @@ def write(case: Case, root: Path, steps: int) -> Path:
         root: The input folder; made when needed.
         steps: How many of the case's steps have arrived.
     """
-    for stream in STREAMS:
+    for stream in case.job.sources:
         (root / stream).mkdir(parents=True, exist_ok=True)
         for number, step in enumerate(case.steps[:steps]):
-            (root / stream / file_name(number)).write_bytes(b"".join(_lines(step, stream)))
+            path = root / stream / file_name(number)
+            path.write_bytes(b"".join(_lines(case, step, stream)))
+            arrived = (FIRST_STEP + number * BETWEEN_STEPS) / 1000
+            os.utime(path, (arrived, arrived))
     return root
 
 
@@ -32,16 +37,11 @@ def file_name(step: int) -> str:
     return f"{step:04d}.jsonl"
 
 
-def line(event: Event) -> bytes:
-    """An event as a record of its stream."""
-    value = {"advertisementId": event.ad, "createdEventTime": event.time}
-    return json.dumps({"key": event.user, "value": value}, ensure_ascii=False).encode()
-
-
-def _lines(step: Step, stream: str) -> Iterator[bytes]:
+def _lines(case: Case, step: Step, stream: str) -> Iterator[bytes]:
     """Raw lines come first: what stops at a bad one misses the good ones, and their offsets are their places."""
     for raw in step.raw.get(stream, ()):
         yield raw + b"\n"
-    for event in step.arrivals:
-        if STREAMS[event.action] == stream:
-            yield line(event) + b"\n"
+    for event in case.arrivals(step):
+        arrives_on, line = case.job.record(event)
+        if arrives_on == stream:
+            yield line + b"\n"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from common.operators.step import BEGINNING, END
 from tests.conformance.case import Case, Letter, Step
 from tests.conformance.folder import file_name
-from tests.conformance.notation import Change, show_change, show_event
+from tests.conformance.job import Change, Job
 from tests.conformance.outcome import Dead, Late, Outcome
 
 MOST_SHOWN = 40
@@ -39,7 +39,7 @@ class Ending:
 
 
 def check(case: Case, outcome: Outcome, ending: Ending) -> None:
-    """Checks each step of a streamed case: its sessions and tombstones, late events, dead letters, watermark.
+    """Checks each step of a streamed case: its upserts and tombstones, late events, dead letters, watermark.
 
     Args:
         case: The case.
@@ -56,6 +56,7 @@ def check(case: Case, outcome: Outcome, ending: Ending) -> None:
     before = BEGINNING
     for number, step in enumerate(steps):
         faults += _differences(
+            case.job,
             f"step {number}",
             outcome.at(number),
             step.out,
@@ -75,10 +76,9 @@ def check_bounded(case: Case, outcome: Outcome) -> None:
         ConformanceError: Something differs.
     """
     __tracebackhide__ = True
-    table = [Change(*key, tuple(actions)) for key, actions in case.table().items()]
     letters = [letter for number, step in enumerate(case.steps) for letter in _letters(number, step)]
     faults = [*_run_faults(outcome, Ending(1, END))]
-    faults += _differences("the whole input", outcome.at(0), table, [], letters)
+    faults += _differences(case.job, "the whole input", outcome.at(0), case.table(), [], letters)
     _raise(case, faults)
 
 
@@ -98,6 +98,7 @@ def _run_faults(outcome: Outcome, ending: Ending) -> Iterator[str]:
 
 
 def _differences(
+    job: Job,
     where: str,
     actual: tuple[Sequence[Change], Sequence[Late], Sequence[Dead]],
     changes: Sequence[Change],
@@ -105,8 +106,14 @@ def _differences(
     letters: Sequence[tuple[str, Letter]],
 ) -> Iterator[str]:
     """The streams of a step that differ, each with all its records."""
-    yield from _difference(f"{where}, ad-sessions", map(show_change, changes), map(show_change, actual[0]))
-    yield from _difference(f"{where}, late-events", map(_show_late, late), map(_show_late, actual[1]))
+    for stream in job.outputs:
+        yield from _difference(
+            f"{where}, {stream}",
+            *([job.show_change(each) for each in side if each.stream == stream] for side in (changes, actual[0])),
+        )
+    yield from _difference(
+        f"{where}, late-events", *([_show_late(job, each) for each in side] for side in (late, actual[1]))
+    )
     reasons = {_place(file, letter): letter.reason for file, letter in letters}
     yield from _difference(
         f"{where}, dead-letters",
@@ -141,8 +148,8 @@ def _show_dead(dead: Dead, reasons: dict[str, str]) -> str:
     return f"{place}: {wanted if wanted is not None and wanted in dead.reason else dead.reason}"
 
 
-def _show_late(late: Late) -> str:
-    return f"{show_event(late.event)} at watermark {late.watermark}"
+def _show_late(job: Job, late: Late) -> str:
+    return f"{job.show_event(late.event)} at watermark {late.watermark}"
 
 
 def _raise(case: Case, faults: list[str]) -> None:

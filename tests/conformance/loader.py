@@ -1,4 +1,4 @@
-"""Reads the cases: `cases/<group>.yaml`, and facts from other test suites, `cases/<group>.jsonl`."""
+"""Reads the cases: `cases/<job>/<group>.yaml`, and facts from other test suites, `cases/sessions/<group>.jsonl`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any
 import yaml
 
 from common.operators.step import BEGINNING
-from tests.conformance.case import GROUPS, Case, Letter, Step
-from tests.conformance.notation import Change, parse_change, parse_event
+from tests.conformance.case import Case, Letter, Step
+from tests.conformance.job import Job
+from tests.conformance.jobs.every import JOBS
+from tests.conformance.jobs.sessions import SESSIONS
+from tests.conformance.notation import Change
 from tests.conformance.oracle import Event
 
 CASES = Path(__file__).parent / "cases"
@@ -21,12 +24,17 @@ _STEP_FIELDS = {"in", "raw", "tick", "watermark", "out", "late", "dead"}
 
 
 def load_cases(folder: Path = CASES) -> tuple[Case, ...]:
-    """All cases, group by group.
+    """All cases, job by job and group by group.
 
     Raises:
         ValueError: A case is not well formed, or two have the same id.
     """
-    cases = [case for group in GROUPS for case in (*_facts(folder, group), *_cases(folder, group))]
+    cases = [
+        case
+        for job in JOBS
+        for group in job.groups
+        for case in (*_facts(folder / job.name, group), *_cases(folder / job.name, job, group))
+    ]
     ids = [case.id for case in cases]
     twice = {name for name in ids if ids.count(name) > 1}
     if twice:
@@ -34,39 +42,46 @@ def load_cases(folder: Path = CASES) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def _cases(folder: Path, group: str) -> Iterator[Case]:
+def _cases(folder: Path, job: Job, group: str) -> Iterator[Case]:
     path = folder / f"{group}.yaml"
     if path.exists():
         for content in yaml.safe_load(path.read_text(encoding="utf-8")):
-            yield _case(group, content)
+            yield _case(job, group, content)
 
 
-def _case(group: str, content: Mapping[str, Any]) -> Case:
+def _case(job: Job, group: str, content: Mapping[str, Any]) -> Case:
     _known(content, _CASE_FIELDS, content.get("id", group))
     return Case(
         id=content["id"],
+        job=job,
         group=group,
         note=content["note"],
         settings=content.get("settings", {}),
-        steps=tuple(_step(step, content["id"]) for step in content["steps"]),
-        end=tuple(map(parse_change, content["end"])) if "end" in content else None,
+        steps=tuple(_step(job, step, content["id"]) for step in content["steps"]),
+        end=tuple(map(job.parse_change, content["end"])) if "end" in content else None,
         plays=tuple(content.get("plays", ("straight",))),
         source=content.get("source", ""),
     )
 
 
-def _step(content: Mapping[str, Any], where: str) -> Step:
+def _step(job: Job, content: Mapping[str, Any], where: str) -> Step:
     _known(content, _STEP_FIELDS, where)
     raw = {stream: tuple(map(_raw, lines)) for stream, lines in content.get("raw", {}).items()}
     return Step(
-        events=tuple(map(parse_event, content.get("in", ()))),
+        events=tuple(map(job.parse_event, content.get("in", ()))),
         raw=raw,
         tick=content.get("tick"),
-        watermark=BEGINNING if content["watermark"] == "beginning" else content["watermark"],
-        out=tuple(map(parse_change, content.get("out", ()))),
-        late=tuple(map(parse_event, content.get("late", ()))),
+        watermark=_watermark(job, content),
+        out=tuple(map(job.parse_change, content.get("out", ()))),
+        late=tuple(map(job.parse_event, content.get("late", ()))),
         dead=tuple(_letters(raw, content.get("dead", {}))),
     )
+
+
+def _watermark(job: Job, content: Mapping[str, Any]) -> int:
+    """Each step says what the watermark is then; where nothing has a time, there is nothing to say."""
+    given = content["watermark"] if job.timed else content.get("watermark", "beginning")
+    return BEGINNING if given == "beginning" else given
 
 
 def _letters(raw: Mapping[str, tuple[bytes, ...]], dead: Mapping[str, list[str | None]]) -> Iterator[Letter]:
@@ -104,6 +119,7 @@ def _case_of_facts(group: str, gap: int, facts: list[dict[str, Any]]) -> Case:
         steps.append(Step(tuple(Event(fact["id"], fact["arrivals"][place], 0, place) for fact in arriving), BEGINNING))
     return Case(
         id=f"{group}-facts-gap-{gap}",
+        job=SESSIONS,
         group=group,
         note="each fact is a user: " + ", ".join(fact["id"] for fact in facts),
         settings={"gap": gap},

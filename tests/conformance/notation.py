@@ -31,6 +31,25 @@ class Change(NamedTuple):
     end: int
     actions: tuple[Action, ...] | None
 
+    @property
+    def stream(self) -> str:
+        """The stream of sessions."""
+        return "ad-sessions"
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """The user and the window."""
+        return self.user, self.start, self.end
+
+    @property
+    def gone(self) -> bool:
+        """Whether the session is no more."""
+        return self.actions is None
+
+    def tombstone(self) -> Change:
+        """The tombstone of its key."""
+        return self._replace(actions=None)
+
 
 def parse_event(text: str) -> Event:
     """Reads `ada V1@0`.

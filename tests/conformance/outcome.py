@@ -15,17 +15,13 @@ from typing import Any, NamedTuple
 from common.engines.entry import Failure
 from common.runtime.run import BATCH
 from common.runtime.summary import SUMMARY, Summary
-from tests.conformance.case import CLOCK, STREAMS
-from tests.conformance.notation import Action, Change
-from tests.conformance.oracle import Event
-
-_ACTIONS = ("View", "Click")
+from tests.conformance.job import Change, Job
 
 
 class Late(NamedTuple):
     """A record of `late-events`."""
 
-    event: Event
+    event: Any
     watermark: int
 
 
@@ -44,7 +40,7 @@ class Outcome:
     """What came out.
 
     Attributes:
-        changes: The records of `ad-sessions`, by step, in the order of the files; the clock's left out.
+        changes: The records of the job's outputs, by step, in the order of the files; those of ticks left out.
         late: The records of `late-events`, by step.
         dead: The records of `dead-letters`, by step.
         summary: What the last run said; None if it failed.
@@ -67,17 +63,18 @@ class Outcome:
         return {step for written in (self.changes, self.late, self.dead) for step in written if written[step]}
 
 
-def read_outcome(output: Path) -> Outcome:
+def read_outcome(output: Path, job: Job) -> Outcome:
     """Reads an output folder in JSON lines; a batch run is step 0."""
     changes: dict[int, list[Change]] = defaultdict(list)
     late: dict[int, list[Late]] = defaultdict(list)
     dead: dict[int, list[Dead]] = defaultdict(list)
-    for step, record in _records(output / "ad-sessions"):
-        change = _change(record)
-        if change.user != CLOCK:
-            changes[step].append(change)
+    for stream in job.outputs:
+        for step, record in _records(output / stream):
+            change = job.read(stream, record)
+            if change is not None:
+                changes[step].append(change)
     for step, record in _records(output / "late-events"):
-        late[step].append(_late(record))
+        late[step].append(Late(job.read_late(record), record["value"]["watermark"]))
     for step, record in _records(output / "dead-letters"):
         dead[step].append(_dead(record["value"]))
     return Outcome(
@@ -95,26 +92,6 @@ def _records(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         step = 0 if name == BATCH else int(name)
         for line in path.read_text(encoding="utf-8").splitlines():
             yield step, json.loads(line)
-
-
-def _change(record: dict[str, Any]) -> Change:
-    window, value = record["key"]["window"], record["value"]
-    actions = None if value is None else tuple(map(_action, value["actions"]))
-    return Change(record["key"]["userId"], window["start"], window["end"], actions)
-
-
-def _action(action: dict[str, Any]) -> Action:
-    return action["eventTime"], _ACTIONS.index(action["action"]), action["advertisementId"]
-
-
-def _late(record: dict[str, Any]) -> Late:
-    value = record["value"]
-    event = json.loads(value["value"])
-    time = event["createdEventTime"]
-    assert value["eventTime"] == time, f"the late event {record} has two times"
-    return Late(
-        Event(record["key"], time, STREAMS.index(value["stream"]), event["advertisementId"]), value["watermark"]
-    )
 
 
 def _dead(value: dict[str, Any]) -> Dead:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.runtime.spec import JobSpec, Mode
-from tests.conformance.case import SETTINGS, Case
+from tests.conformance.case import Case
 from tests.conformance.folder import write
 
 PARALLELISMS = (1, 3, 2)
@@ -63,12 +63,12 @@ def runs(
     """One run for each (steps that have arrived, whether the input ends there); output and checkpoint are shared."""
     specs = []
     for number, (steps, drain) in enumerate(ends):
-        settings: dict[str, Any] = {**SETTINGS, **case.settings}
+        settings: dict[str, Any] = {**case.job.settings, **case.settings}
         if parallelisms:
             settings["parallelism"] = parallelisms[number % len(parallelisms)]
         specs.append(
             JobSpec(
-                job="sessions",
+                job=case.job.name,
                 engine=engine,
                 mode=mode,
                 input=str(write(case, root / f"input-{steps}", steps)),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conformance.case import GROUPS
+from tests.conformance.jobs.every import JOBS
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def lines(results: Iterable[Result]) -> Iterator[str]:
             reasons[result.engine, result.status, result.reason] += 1
     engines = list(dict.fromkeys(engine for _, engine in counts))
     yield "".join([f"{'group':<24}", *(f"{engine:>20}" for engine in engines)])
-    for group in GROUPS:
+    for group in (group for job in JOBS for group in job.groups):
         if any((group, engine) in counts for engine in engines):
             yield "".join([f"{group:<24}", *(f"{_cell(counts[group, engine]):>20}" for engine in engines)])
     for (engine, status, reason), many in reasons.items():

@@ -10,6 +10,7 @@ from common.operators.step import END
 from common.runtime.summary import Summary
 from tests.conformance import marks
 from tests.conformance.case import Case, Letter, Step
+from tests.conformance.jobs.sessions import SESSIONS
 from tests.conformance.kit import ConformanceError, Ending, check
 from tests.conformance.marks import Mark, marks_of
 from tests.conformance.notation import parse_change, parse_event
@@ -26,7 +27,13 @@ STEP = Step(
     dead=(Letter("ad-views", 0, b"{", "malformed"),),
 )
 CASE = Case(
-    "some-case", "drop", "a case for the tests of the kit", {}, (STEP,), end=(parse_change("ada 20..30 C1@20"),)
+    "some-case",
+    SESSIONS,
+    "drop",
+    "a case for the tests of the kit",
+    {},
+    (STEP,),
+    end=(parse_change("ada 20..30 C1@20"),),
 )
 RIGHT = Outcome(
     changes={0: [parse_change("ada 0..10 V1@0")], 1: [parse_change("ada 20..30 C1@20")]},

@@ -7,10 +7,9 @@ import pytest
 from common.engines.local.translate import run
 from common.operators.step import END
 from tests.conformance.answers import Exercise, answer
-from tests.conformance.expected import expect
 from tests.conformance.kit import ConformanceError, Ending, check
 from tests.conformance.loader import load_cases
-from tests.conformance.notation import parse_change, show_change, show_event
+from tests.conformance.notation import parse_change
 from tests.conformance.outcome import Outcome
 from tests.conformance.packs import Pack, packed
 from tests.conformance.plays import PLAYS
@@ -28,11 +27,15 @@ def test_every_case_is_in_one_pack_and_few_packs_are_needed() -> None:
 @pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.name)
 def test_a_pack_agrees_with_the_oracle(pack: Pack) -> None:
     whole = pack.whole()
-    by_oracle = expect(whole)
+    by_oracle = whole.job.expect(whole)
     for number, (step, right) in enumerate(zip(whole.steps, by_oracle.steps, strict=True)):
         assert step.watermark == right.watermark, f"step {number}"
-        assert sorted(map(show_change, step.out)) == sorted(map(show_change, right.out)), f"step {number}"
-        assert sorted(map(show_event, step.late)) == sorted(map(show_event, right.late)), f"step {number}"
+        assert sorted(map(whole.job.show_change, step.out)) == sorted(map(whole.job.show_change, right.out)), (
+            f"step {number}"
+        )
+        assert sorted(map(whole.job.show_event, step.late)) == sorted(map(whole.job.show_event, right.late)), (
+            f"step {number}"
+        )
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,9 @@ pytestmark = pytest.mark.integration
 SOURCES = ("ad-views", "ad-clicks")
 SINKS = ("ad-sessions", "late-events", "dead-letters")
 KILLS = 5
-RATE = 3_000
+EVENTS = 300_000
+RATE = 5_000
+"""Events a second."""
 # What is late depends on when the job happens to look, so nothing is: every event has its grace.
 SETTINGS = {"buckets": 8, "grace": 30 * 86_400_000}
 ALIVE = {"local": (1.5, 5.0), "spark": (12.0, 25.0), "flink": (10.0, 20.0), "beam": (4.0, 9.0)}
@@ -48,7 +50,7 @@ def topics(broker: Address) -> Address:
 def arrivals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Events with disorder and redeliveries."""
     folder = tmp_path_factory.mktemp("arrivals") / "streams"
-    generate(GeneratorSettings(events=60_000, users=2_000, files=30, malformed=0.0), folder, "parquet")
+    generate(GeneratorSettings(events=EVENTS, users=10_000, files=60, malformed=0.0), folder, "parquet")
     return folder
 
 

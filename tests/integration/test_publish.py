@@ -23,7 +23,7 @@ from common.engines.registry import available, command
 from common.errors import AdstreamError
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
-from common.services.connectors import forget, start
+from common.services.connectors import _ask, forget, start
 from common.services.process import load as record_of
 from common.services.stack import Stack
 from common.streams.kafka.address import Address
@@ -64,6 +64,9 @@ def connected(services: Stack, broker: Address, database: str) -> Iterator[Conne
     execute(database, ADVERTISEMENT)
     name = f"publish_{time.time_ns()}"
     yield Connector(services, database, name)
+    list(services.up(["connect"]))
+    # Connect keeps its connectors: this one would go on in the database of the next test.
+    _ask(f"{services.endpoint('connect', 'url')}/connectors/{name}", "DELETE")
     list(services.down(["connect"]))
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active")

@@ -71,7 +71,7 @@ def test_s3_gives_back_what_it_got(everything: Stack) -> None:
     assert ask(f"{url}/ads/views") == b"ten views"
 
 
-def test_connect_turns_rows_into_records(everything: Stack) -> None:
+def test_connect_turns_rows_into_records_and_goes_on_after_a_restart(everything: Stack) -> None:
     with psycopg.connect(everything.endpoint("postgres", "url"), autocommit=True) as connection:
         connection.execute("create table ad (id int primary key, name text)")
         connection.execute("insert into ad values (1, 'Ducks')")
@@ -91,6 +91,12 @@ def test_connect_turns_rows_into_records(everything: Stack) -> None:
     ask(url, {"name": "ads", "config": config})
     values = read(everything.endpoint("kafka", "bootstrap"), "shop.public.ad")
     assert json.loads(next(values))["payload"]["after"] == {"id": 1, "name": "Ducks"}
+
+    assert list(everything.down(["connect"])) == ["connect"]
+    list(everything.up(["connect"]))
+    with psycopg.connect(everything.endpoint("postgres", "url"), autocommit=True) as connection:
+        connection.execute("insert into ad values (2, 'Gerbils')")
+    assert json.loads(next(values))["payload"]["after"] == {"id": 2, "name": "Gerbils"}
     ask(f"{url}/ads", method="DELETE")
 
 

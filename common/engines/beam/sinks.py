@@ -159,4 +159,4 @@ def _save(path: str, ends: Sequence[BucketEnd], written: Sequence[Written]) -> N
 
 def _end(content: dict[str, Any]) -> BucketEnd:
     clock, result = content["clock"], content["result"]
-    return BucketEnd(Clock(**clock) if clock else None, BucketResult(**result) if result else None)
+    return BucketEnd(Clock(**clock) if clock else None, BucketResult.of(result) if result else None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import apache_beam as beam
@@ -18,17 +18,17 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.utils.timestamp import Timestamp
 
-from common.engines.beam.sinks import BucketEnd, Packed, PartKey, packed
+from common.engines.beam.sinks import BucketEnd, packed
 from common.engines.beam.sources import Arrived
 from common.operators.step import BEGINNING, END, Watermarks
-from common.runtime.bucket import BucketStep, step_bucket
+from common.runtime.bucket import BucketStep, Inbox, Kept, Round, pack_state, unpack_state
 from common.runtime.checkpoint import BucketState, Manifest
 from common.runtime.clock import Clock
-from common.runtime.frames import Frame, Kind, latest_by_partition, pack, unpack
+from common.runtime.frames import Frame, Kind, latest_by_partition
 from common.runtime.run import BATCH, BucketResult, Run, step_name
 
-RECORDS, ENDS = "records", "ends"
-"""The outputs of a stepping transform: `(PartKey, Packed)`, and one `BucketEnd` a bucket."""
+RECORDS, ENDS, ONWARD = "records", "ends", "onward"
+"""The outputs of a stepping transform: `(PartKey, Packed)`, one `BucketEnd` a bucket, `(bucket, Arrived)` for later rounds."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,19 @@ class Course:
         first: The first step.
         last: The last one.
         ends: Whether the last step is the end of the input: no events, the watermark at infinity.
+        arrived: When the records of each step had arrived, in epoch ms.
     """
 
     first: int
     last: int
     ends: bool
+    arrived: tuple[int, ...]
 
     def clock_after(self, clock: Clock, step: int, frames: Iterable[Frame]) -> Clock:
         """The clock after a step, from the clock before it and the step's frames."""
         if self.ends and step == self.last:
             return clock.ended()
-        return clock.observe(latest_by_partition(frames))
+        return clock.observe(latest_by_partition(frames), self.arrived[step - self.first])
 
 
 @dataclass(frozen=True)
@@ -76,30 +78,33 @@ class Held:
         """After a step that did."""
         counters = Counter(self.counters)
         counters.update(step.counters)
-        return Held(clock, BucketState("", step.due, step.gauges), dict(counters), stepped=True)
+        return Held(clock, BucketState({}, step.due, step.gauges), dict(counters), stepped=True)
 
 
 class StepWhole(beam.DoFn):
-    """Steps each bucket once over all that arrived: `(bucket, [Arrived])` of a bounded input."""
+    """Takes a round of each bucket once, over all that arrived: `(bucket, [Arrived])` of a bounded input."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, round_: Round) -> None:
         self._run = run
+        self._round = round_
 
     def process(self, element: tuple[int, Iterable[Arrived]]) -> Iterator[Any]:
         bucket, arrived = element
-        frames = [item.frame for item in arrived if item.frame is not None]
-        empty = self._run.plan.operator.state_schema.empty_table()
-        step = step_bucket(self._run.plan, empty, frames, Watermarks(BEGINNING, END))
-        _show(self._run.plan.process_id, step.counters)
-        yield from _records(self._run, BATCH, bucket, step)
-        yield beam.pvalue.TaggedOutput(ENDS, BucketEnd(None, BucketResult(bucket, "", END, step.counters, step.gauges)))
+        inbox = Inbox.of(item.frame for item in arrived if item.frame is not None)
+        done = self._round.step(0, bucket, {}, inbox, Watermarks(BEGINNING, END))
+        yield from _given(self._run, self._round, 0, BATCH, bucket, done)
+        result = BucketResult(self._round.number, bucket, counters=done.counters)
+        yield beam.pvalue.TaggedOutput(ENDS, BucketEnd(None, result))
 
 
 class StepInOrder(beam.DoFn):
-    """Steps each bucket through the steps of a course: `(bucket, Arrived)`, event time = the step (s).
+    """Takes a round of each bucket through the steps of a course: `(bucket, Arrived)`.
+
+    Event time (s) is the step plus the number of the round.
 
     Args:
         run: The run.
+        round_: The round.
         course: The steps to take.
         manifest: The checkpoint before them.
     """
@@ -109,8 +114,9 @@ class StepInOrder(beam.DoFn):
     TABLE = ReadModifyWriteStateSpec("table", BytesCoder())
     COMPLETE = TimerSpec("complete", TimeDomain.WATERMARK)
 
-    def __init__(self, run: Run, course: Course, manifest: Manifest) -> None:
+    def __init__(self, run: Run, round_: Round, course: Course, manifest: Manifest) -> None:
         self._run = run
+        self._round = round_
         self._course = course
         self._manifest = manifest
 
@@ -123,8 +129,8 @@ class StepInOrder(beam.DoFn):
         _, item = element
         arrived.add(item)
         if item.frame is None:
-            # A watermark past the step's own time: nothing of the step can still come.
-            complete.set(Timestamp(item.step + 1), dynamic_timer_tag=str(item.step))
+            # A watermark past the step's own time in this round: nothing of the step can still come.
+            complete.set(Timestamp(item.step + self._round.number + 1), dynamic_timer_tag=str(item.step))
 
     @on_timer(COMPLETE)
     def take(
@@ -149,38 +155,39 @@ class StepInOrder(beam.DoFn):
             yield from self._take(bucket, number, due[number], held, table)
 
     def _take(self, bucket: int, step: int, frames: list[Frame], held: Any, table: Any) -> Iterator[Any]:
-        before = held.read() or Held(self._manifest.clock, self._manifest.buckets[bucket])
+        before = held.read() or Held(self._manifest.clock, self._manifest.rounds[self._round.number][bucket])
         clock = self._course.clock_after(before.clock, step, frames)
         after = before.passed(clock)
         if before.kept.due <= clock.watermark or any(frame.kind is not Kind.TIME for frame in frames):
-            stepped = step_bucket(self._run.plan, self._table(bucket, table), frames, clock.since(before.clock))
-            after = before.touched(clock, stepped)
-            table.write(pack(stepped.state))
-            _show(self._run.plan.process_id, stepped.counters)
-            yield from _records(self._run, step_name(step), bucket, stepped)
+            state, moments = self._state(bucket, table), clock.since(before.clock)
+            done = self._round.step(step, bucket, state, Inbox.of(frames), moments)
+            after = before.touched(clock, done)
+            table.write(pack_state(done.state))
+            yield from _given(self._run, self._round, step, step_name(step), bucket, done)
         held.write(after)
         if step == self._course.last:
             yield beam.pvalue.TaggedOutput(ENDS, self._end(bucket, after, table))
 
-    def _table(self, bucket: int, table: Any) -> Any:
-        kept = table.read()
-        if kept is not None:
-            return unpack(kept)
-        schema = self._run.plan.operator.state_schema
-        return self._run.checkpoint.read_state(self._manifest.buckets[bucket], schema)
+    def _state(self, bucket: int, table: Any) -> Mapping[str, Kept]:
+        packed = table.read()
+        if packed is not None:
+            return unpack_state(packed)
+        kept = self._manifest.rounds[self._round.number][bucket]
+        return self._run.checkpoint.read_state(kept, self._round.stages)
 
     def _end(self, bucket: int, held: Held, table: Any) -> BucketEnd:
         if not held.stepped:
             return BucketEnd(held.clock, None)
-        path = self._run.checkpoint.write_state(self._course.last, bucket, self._table(bucket, table))
-        return BucketEnd(held.clock, BucketResult(bucket, path, held.kept.due, held.counters, held.kept.gauges))
+        stored = self._run.checkpoint.write_state(self._course.last, bucket, self._state(bucket, table))
+        kept = replace(held.kept, stored=stored)
+        return BucketEnd(held.clock, BucketResult(self._round.number, bucket, kept, held.counters))
 
 
-def _records(run: Run, step: str, bucket: int, stepped: BucketStep) -> Iterator[tuple[PartKey, Packed]]:
-    return packed(step, bucket % run.settings.parallelism, stepped.records.items())
-
-
-def _show(operator: str, counters: Mapping[str, int]) -> None:
-    """Counters for a Beam UI; the run's own come back in its report."""
-    for name, count in counters.items():
-        Metrics.counter(operator, name).inc(count)
+def _given(run: Run, round_: Round, step: int, name: str, bucket: int, done: BucketStep) -> Iterator[Any]:
+    """What a bucket's step gives to the sinks, to later rounds, and to a Beam UI."""
+    for counter, count in done.counters.items():
+        Metrics.counter(round_.name, counter).inc(count)  # the run's own come back in its report
+    shard = round_.number * run.settings.parallelism + bucket % run.settings.parallelism
+    yield from packed(name, shard, done.records.items())
+    for sent in done.onward:
+        yield beam.pvalue.TaggedOutput(ONWARD, (sent.bucket, Arrived(step, sent.frame())))

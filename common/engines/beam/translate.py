@@ -14,10 +14,11 @@ import apache_beam as beam
 
 from common.engines.beam.runners import Target
 from common.engines.beam.sinks import BucketEnd, Packed, PartKey, Report, Tell, Write
-from common.engines.beam.sources import ByBucket, Read, Steps
-from common.engines.beam.state import ENDS, RECORDS, Course, StepInOrder, StepWhole
+from common.engines.beam.sources import Arrived, ByBucket, Read, Steps
+from common.engines.beam.state import ENDS, ONWARD, RECORDS, Course, StepInOrder, StepWhole
 from common.errors import AdstreamError
 from common.operators.step import END
+from common.runtime.bucket import Round
 from common.runtime.checkpoint import Manifest
 from common.runtime.run import BATCH, Run, now_ms, step_name
 from common.runtime.spec import JobSpec
@@ -97,12 +98,17 @@ def batch_pipeline(pipeline: beam.Pipeline, run: Run, splits: Iterable[tuple[int
         splits: What to read, all in step 0.
         report: Where the report goes.
     """
-    stepped = (
-        _read(pipeline, run, splits)
-        | "Shuffle by bucket" >> beam.GroupByKey()
-        | f"{run.plan.process_id} by bucket" >> _outputs(beam.ParDo(StepWhole(run)))
-    )
-    _write(stepped, run, report)
+    arrived, told = _read(pipeline, run, splits), []
+    for round_ in run.rounds:
+        stepped = (
+            arrived
+            | f"For {round_.name}" >> beam.Filter(_is_for, round_)
+            | f"Shuffle for {round_.name}" >> beam.GroupByKey()
+            | f"{round_.name} by bucket" >> _outputs(beam.ParDo(StepWhole(run, round_)))
+        )
+        told.append(stepped)
+        arrived = (arrived, stepped[ONWARD]) | f"After {round_.name}" >> beam.Flatten()
+    _write(told, run, report)
 
 
 def stream_pipeline(pipeline: beam.Pipeline, run: Run, manifest: Manifest, leg: Leg, report: Path) -> None:
@@ -120,10 +126,16 @@ def stream_pipeline(pipeline: beam.Pipeline, run: Run, manifest: Manifest, leg: 
         _read(pipeline, run, leg.splits),
         pipeline | "Steps" >> Steps(steps, run.settings.buckets),
     ) | "With every step" >> beam.Flatten()
-    stepped = arrived | f"{run.plan.process_id} by bucket" >> _outputs(
-        beam.ParDo(StepInOrder(run, leg.course, manifest))
-    )
-    _write(stepped, run, report)
+    told = []
+    for round_ in run.rounds:
+        stepped = (
+            arrived
+            | f"For {round_.name}" >> beam.Filter(_is_for, round_)
+            | f"{round_.name} by bucket" >> _outputs(beam.ParDo(StepInOrder(run, round_, leg.course, manifest)))
+        )
+        told.append(stepped)
+        arrived = (arrived, stepped[ONWARD]) | f"After {round_.name}" >> beam.Flatten()
+    _write(told, run, report)
 
 
 def legs(run: Run, manifest: Manifest, length: int) -> Iterator[Leg]:
@@ -132,7 +144,8 @@ def legs(run: Run, manifest: Manifest, length: int) -> Iterator[Leg]:
     while steps := tuple(islice(taken, length)):
         first, last = steps[0].course.first, steps[-1].course.last
         splits = tuple(split for step in steps for split in step.splits)
-        yield Leg(Course(first, last, steps[-1].course.ends), splits, steps[-1].position)
+        arrived = tuple(moment for step in steps for moment in step.course.arrived)
+        yield Leg(Course(first, last, steps[-1].course.ends, arrived), splits, steps[-1].position)
 
 
 def report_path(run: Run) -> Path:
@@ -144,10 +157,11 @@ def _steps(run: Run, manifest: Manifest) -> Iterator[Leg]:
     number, position = manifest.step, manifest.position
     while (arrivals := run.source.next_step(position)) is not None:
         position = arrivals.position
-        yield Leg(Course(number, number, ends=False), tuple((number, split) for split in arrivals.splits), position)
+        course = Course(number, number, ends=False, arrived=(arrivals.arrived,))
+        yield Leg(course, tuple((number, split) for split in arrivals.splits), position)
         number += 1
     if run.spec.drain:
-        yield Leg(Course(number, number, ends=True), (), position)
+        yield Leg(Course(number, number, ends=True, arrived=(0,)), (), position)
 
 
 def _read(pipeline: beam.Pipeline, run: Run, splits: Iterable[tuple[int, Split]]) -> ByBucket:
@@ -161,14 +175,21 @@ def _read(pipeline: beam.Pipeline, run: Run, splits: Iterable[tuple[int, Split]]
     return tuple(streams) | "Merge" >> beam.Flatten()
 
 
+def _is_for(item: tuple[int, Arrived], round_: Round) -> bool:
+    frame = item[1].frame
+    return frame is None or round_.takes(frame)
+
+
 def _outputs(stepping: beam.ParDo) -> beam.PTransform[ByBucket, beam.pvalue.DoOutputsTuple]:
-    typed = stepping.with_output_types(tuple[PartKey, Packed], **{ENDS: BucketEnd})
-    return typed.with_outputs(ENDS, main=RECORDS)
+    typed = stepping.with_output_types(tuple[PartKey, Packed], **{ENDS: BucketEnd, ONWARD: tuple[int, Arrived]})
+    return typed.with_outputs(ENDS, ONWARD, main=RECORDS)
 
 
-def _write(stepped: beam.pvalue.DoOutputsTuple, run: Run, report: Path) -> None:
-    written = stepped[RECORDS] | f"Write {', '.join(run.plan.sinks)}" >> Write(run.sink)
-    (stepped[ENDS], written) | "Report" >> Tell(report)
+def _write(told: list[beam.pvalue.DoOutputsTuple], run: Run, report: Path) -> None:
+    records = tuple(stepped[RECORDS] for stepped in told) | "Records of all rounds" >> beam.Flatten()
+    ends = tuple(stepped[ENDS] for stepped in told) | "Ends of all rounds" >> beam.Flatten()
+    written = records | f"Write {', '.join(run.plan.sinks)}" >> Write(run.sink)
+    (ends, written) | "Report" >> Tell(report)
 
 
 def _complete(run: Run, manifest: Manifest, leg: Leg, report: Report) -> Manifest:

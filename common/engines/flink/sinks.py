@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from pyflink.common import Types
@@ -13,18 +14,18 @@ from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ListStateDescriptor, ValueStateDescriptor
 
 from common.engines.entry import log_to
-from common.engines.flink.sources import Turn
+from common.engines.flink.sources import Arrived, Turn
 from common.engines.flink.state import Stepped
 from common.runtime.checkpoint import Manifest
 from common.runtime.clock import Clock
-from common.runtime.frames import unpack
+from common.runtime.frames import Frame, unpack
 from common.runtime.run import BucketResult, Run
 from common.streams.sink import Part
 
 
 @dataclass(frozen=True)
 class Written:
-    """A shard of a step: its buckets' results, and the staged files that hold their records."""
+    """A shard of a round of a step: its buckets' results, and the staged files that hold their records."""
 
     turn: Turn
     clock: Clock
@@ -47,11 +48,11 @@ def shard_of(stepped: Stepped) -> int:
 
 def shard_key(stepped: Stepped) -> str:
     """The key by which the buckets of a shard of a step meet."""
-    return f"{stepped.turn.name}/{shard_of(stepped)}"
+    return f"{stepped.turn.name}/{stepped.round}/{shard_of(stepped)}"
 
 
-class WriteShards(KeyedProcessFunction):
-    """Stages the records of a shard of a step once all its buckets were stepped; keyed by `shard_key`.
+class WholeShards(KeyedProcessFunction):
+    """Waits until all buckets of a shard of a round were stepped; keyed by `shard_key`.
 
     Args:
         run: The run.
@@ -65,8 +66,8 @@ class WriteShards(KeyedProcessFunction):
         self._stepped = runtime_context.get_list_state(ListStateDescriptor("stepped", Types.PICKLED_BYTE_ARRAY()))
         self._count = runtime_context.get_state(ValueStateDescriptor("count", Types.LONG()))
 
-    def process_element(self, value: Stepped, ctx: KeyedProcessFunction.Context) -> Iterator[Written]:
-        """Takes a bucket's step; gives the shard with its last one."""
+    def process_element(self, value: Stepped, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        """Takes a bucket's step; gives what becomes of the shard with its last one."""
         count = (self._count.value() or 0) + 1
         shard, shards = shard_of(value), value.turn.shards
         if count < len(range(shard, self._run.settings.buckets, shards)):
@@ -76,21 +77,48 @@ class WriteShards(KeyedProcessFunction):
         shard_steps = [*self._stepped.get(), value]
         self._stepped.clear()
         self._count.clear()
-        tables: dict[str, list[pa.Table]] = defaultdict(list)
-        for stepped in shard_steps:
+        yield from self.whole(shard, shard_steps)
+
+    def whole(self, shard: int, steps: list[Stepped]) -> Iterator[Any]:
+        """What becomes of a shard."""
+        raise NotImplementedError
+
+
+class WriteShards(WholeShards):
+    """Stages the records of whole shards."""
+
+    def whole(self, shard: int, steps: list[Stepped]) -> Iterator[Written]:
+        """Gives the one part that the shard is written to."""
+        turn, tables = steps[0].turn, defaultdict[str, list[pa.Table]](list)
+        for stepped in steps:
             for stream, packed in stepped.records.items():
                 tables[stream].append(unpack(packed))
-        with self._run.sink.writer(value.turn.name, f"p{shard}") as writer:
+        with self._run.sink.writer(turn.name, f"r{steps[0].round}p{shard}") as writer:
             writer.write({stream: pa.concat_tables(parts) for stream, parts in tables.items()})
-        results = tuple(stepped.result for stepped in shard_steps if stepped.result is not None)
-        yield Written(value.turn, value.clock, results, writer.parts)
+        results = tuple(stepped.result for stepped in steps if stepped.result is not None)
+        yield Written(turn, steps[0].clock, results, writer.parts)
+
+
+class PassShardsOn(WholeShards):
+    """Brings what whole shards send to the buckets of later rounds."""
+
+    def whole(self, shard: int, steps: list[Stepped]) -> Iterator[Arrived]:
+        """Gives every bucket of every later round its part, be it empty."""
+        frames = defaultdict[int, list[Frame]](list)
+        for stepped in steps:
+            for frame in stepped.onward:
+                frames[frame.bucket].append(frame)
+        for round_ in self._run.rounds[steps[0].round + 1 :]:
+            for bucket in range(self._run.settings.buckets):
+                mine = tuple(frame for frame in frames[bucket] if round_.takes(frame))
+                yield Arrived(steps[0].turn, round_.number, bucket, mine)
 
 
 class CompleteSteps(KeyedProcessFunction):
     """Delivers steps in order, each once all its shards are written; one key, so one task.
 
-    With the last step of the run it saves the suite's checkpoint. Until then Flink's own checkpoints hold
-    what a failure needs: a step that is taken again replaces what it delivered before.
+    With a step that says so it saves the suite's checkpoint: the last of a run that ends, one every few seconds
+    of one that does not. A step that is taken again after a failure delivers what it delivered before.
 
     Args:
         run: The run.
@@ -110,7 +138,7 @@ class CompleteSteps(KeyedProcessFunction):
         """Takes a shard; gives the numbers of the steps that are complete with it."""
         course: Course = self._course.value() or Course(self._manifest)
         manifest, waiting = course.manifest, [*course.waiting, value]
-        while mine := _complete(waiting, manifest.step):
+        while mine := self._complete(waiting, manifest.step):
             yield manifest.step
             manifest = self._deliver(manifest, mine)
             waiting = [written for written in waiting if written not in mine]
@@ -121,12 +149,11 @@ class CompleteSteps(KeyedProcessFunction):
         self._run.sink.deliver(turn.name, (part for written in shards for part in written.parts))
         results = (result for written in shards for result in written.results)
         after = self._run.advance(manifest, turn.position, clock, results)
-        if turn.last:
-            self._run.checkpoint.save(after)
+        if turn.saves:
+            self._run.save(after)
         return after
 
-
-def _complete(waiting: list[Written], step: int) -> list[Written]:
-    """All shards of a step; none of them while one is missing."""
-    mine = [written for written in waiting if written.turn.step == step]
-    return mine if mine and len(mine) == mine[0].turn.shards else []
+    def _complete(self, waiting: list[Written], step: int) -> list[Written]:
+        """All shards of all rounds of a step; none of them while one is missing."""
+        mine = [written for written in waiting if written.turn.step == step]
+        return mine if mine and len(mine) == mine[0].turn.shards * len(self._run.rounds) else []

@@ -1,13 +1,14 @@
-"""What a Flink job reads, planned before it starts, and the operator that reads it.
+"""What a Flink job reads, and the operators that plan and read it.
 
-The source of the job is a plain sequence of numbers: Flink checkpoints how far each reader has come, and
-the reader looks up in the agenda what a number stands for. So the same numbers mean the same files after
-any failure, and reading needs no state of its own.
+The source of the job is a plain sequence of numbers. In a job that ends, all is planned before it starts: Flink
+checkpoints how far each reader has come, and a number stands for the same files after any failure. In a job
+without an end, numbers are ticks at which the next step is looked for.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -18,9 +19,12 @@ from pyflink.datastream.functions import FlatMapFunction
 from common.runtime.checkpoint import Manifest
 from common.runtime.frames import Frame
 from common.runtime.run import BATCH, Run, now_ms, step_name
-from common.streams.folder import Position, Split
+from common.streams.folder import Arrivals, Position, Split
 
 SPLIT_BYTES = 32 * 2**20
+POLL_SECONDS = 0.02
+SAVE_SECONDS = 5.0
+"""How often a job without an end saves the suite's checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Turn:
         units: In how many units it is read.
         shards: In how many parts it is written.
         ended: Whether the input has ended with it: the watermark goes to infinity.
-        last: Whether the run ends with it: the state is saved in the suite's checkpoint.
+        saves: Whether the state after it goes into the suite's checkpoint.
+        arrived: When its records had arrived, in epoch ms.
     """
 
     step: int
@@ -43,7 +48,8 @@ class Turn:
     units: int
     shards: int
     ended: bool
-    last: bool
+    saves: bool
+    arrived: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,13 @@ class Unit:
 
 @dataclass(frozen=True)
 class Arrived:
-    """What a unit holds for one bucket. Every bucket gets one of every unit, so that it sees time pass."""
+    """What a unit, or a shard of an earlier round, holds for one bucket and round.
+
+    Every bucket gets one of each, so that it sees time pass and knows when a step is complete.
+    """
 
     turn: Turn
+    round: int
     bucket: int
     frames: tuple[Frame, ...]
 
@@ -112,29 +122,87 @@ class Agenda:
 def batch_agenda(run: Run) -> Agenda:
     """Everything there is, as one step at the end of time."""
     splits = run.source.everything(SPLIT_BYTES)
-    turn = Turn(0, BATCH, Position(), max(len(splits), 1), _shards(run), ended=True, last=True)
+    turn = Turn(0, BATCH, Position(), max(len(splits), 1), _shards(run), ended=True, saves=True)
     units = [Unit(turn, (split,)) for split in splits] or [Unit(turn, ())]
     return Agenda(tuple(units), run.settings.parallelism)
 
 
 def stream_agenda(run: Run, manifest: Manifest) -> Agenda:
     """The steps there are after a checkpoint, and the end of the input if the run is to drain."""
-    taken: list[tuple[Position, tuple[Split, ...]]] = []
+    taken: list[Arrivals] = []
     position = manifest.position
     while (arrivals := run.source.next_step(position)) is not None:
         position = arrivals.position
-        taken.append((position, arrivals.splits))
+        taken.append(arrivals)
     if run.spec.drain:
-        taken.append((position, ()))
+        taken.append(Arrivals((), position))
     units = []
-    for place, (position, splits) in enumerate(taken):
-        step, ended, last = manifest.step + place, not splits, place == len(taken) - 1
-        units.append(Unit(Turn(step, step_name(step), position, 1, _shards(run), ended, last), splits))
+    for place, arrivals in enumerate(taken):
+        step, ended, last = manifest.step + place, not arrivals.splits, place == len(taken) - 1
+        turn = Turn(step, step_name(step), arrivals.position, 1, _shards(run), ended, last, arrivals.arrived)
+        units.append(Unit(turn, arrivals.splits))
     return Agenda(tuple(units), run.settings.parallelism)
 
 
+class PlanSteps(FlatMapFunction):
+    """Ticks to the units of the steps that there are by then: a job without an end.
+
+    It runs once, beginning where the suite's checkpoint stands. How far it has come needs no state of its own:
+    a job that fails is started anew from that checkpoint.
+
+    Args:
+        run: The run.
+        manifest: The suite's checkpoint before the run.
+    """
+
+    def __init__(self, run: Run, manifest: Manifest) -> None:
+        self._run = run
+        self._step = manifest.step
+        self._position = manifest.position
+        self._saved = time.monotonic()
+
+    def flat_map(self, value: int) -> Iterator[Unit]:
+        """Gives the units of the next step; waits a little where there is none."""
+        arrivals = self._run.source.next_step(self._position)
+        if arrivals is None:
+            time.sleep(POLL_SECONDS)
+            return
+        saves = time.monotonic() - self._saved >= SAVE_SECONDS
+        if saves:
+            self._saved = time.monotonic()
+        step, units, shards = self._step, len(arrivals.splits), _shards(self._run)
+        position, arrived = arrivals.position, arrivals.arrived
+        turn = Turn(step, step_name(step), position, units, shards, ended=False, saves=saves, arrived=arrived)
+        self._step, self._position = self._step + 1, arrivals.position
+        for split in arrivals.splits:
+            yield Unit(turn, (split,))
+
+
 class ReadUnits(FlatMapFunction):
-    """Numbers of the agenda to what their units hold for each bucket.
+    """Units to what they hold for each bucket.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def flat_map(self, value: Unit) -> Iterator[Arrived]:
+        """Reads one unit."""
+        frames: dict[int, list[Frame]] = defaultdict(list)
+        now = now_ms()
+        for split in value.splits:
+            for frame in self._run.front.frames(split, now):
+                frames[frame.bucket].append(frame)
+        for round_ in self._run.rounds:
+            for bucket in range(self._run.settings.buckets):
+                mine = tuple(frame for frame in frames[bucket] if round_.takes(frame))
+                yield Arrived(value.turn, round_.number, bucket, mine)
+
+
+class ReadAgenda(FlatMapFunction):
+    """Numbers of an agenda to what their units hold for each bucket.
 
     Args:
         run: The run.
@@ -142,21 +210,14 @@ class ReadUnits(FlatMapFunction):
     """
 
     def __init__(self, run: Run, agenda: Agenda) -> None:
-        self._run = run
+        self._read = ReadUnits(run)
         self._agenda = agenda
 
     def flat_map(self, value: int) -> Iterator[Arrived]:
-        """Reads one unit."""
+        """Reads one unit, if the number stands for any."""
         unit = self._agenda.at(value)
-        if unit is None:
-            return
-        frames: dict[int, list[Frame]] = defaultdict(list)
-        now = now_ms()
-        for split in unit.splits:
-            for frame in self._run.front.frames(split, now):
-                frames[frame.bucket].append(frame)
-        for bucket in range(self._run.settings.buckets):
-            yield Arrived(unit.turn, bucket, tuple(frames.pop(bucket, ())))
+        if unit is not None:
+            yield from self._read.flat_map(unit)
 
 
 def _shards(run: Run) -> int:

@@ -13,10 +13,10 @@ from pyflink.datastream.state import ListStateDescriptor, ValueStateDescriptor
 
 from common.engines.flink.sources import Arrived, Turn
 from common.operators.step import END
-from common.runtime.bucket import step_bucket
-from common.runtime.checkpoint import Manifest
+from common.runtime.bucket import Inbox, Round, pack_state, unpack_state
+from common.runtime.checkpoint import BucketState, Manifest
 from common.runtime.clock import Clock
-from common.runtime.frames import latest_by_partition, pack, unpack
+from common.runtime.frames import Frame, latest_by_partition, pack
 from common.runtime.run import BucketResult, Run
 
 
@@ -31,6 +31,7 @@ class Progress:
         gauges: The operator's gauges after the last step.
         waiting: How many units wait for the rest of their step, or for an earlier one.
         here: How many of these are of the next step.
+        saved: Whether the suite's checkpoint has the bucket as it is now.
     """
 
     step: int
@@ -39,6 +40,7 @@ class Progress:
     gauges: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
     here: int = 0
+    saved: bool = True
 
     def to_json(self) -> str:
         """The progress as JSON."""
@@ -57,31 +59,37 @@ class Stepped:
 
     Attributes:
         turn: The step.
+        round: The round.
         bucket: The bucket.
         clock: The clock after the step.
         result: What to put into the checkpoint; None where the bucket stays as it was.
         records: Packed contract records, by sink stream.
+        onward: What goes to later rounds.
     """
 
     turn: Turn
+    round: int
     bucket: int
     clock: Clock
     result: BucketResult | None
     records: Mapping[str, bytes] = field(default_factory=dict)
+    onward: tuple[Frame, ...] = ()
 
 
 class StepBuckets(KeyedProcessFunction):
-    """Steps a bucket once all units of the step have arrived; keyed by bucket.
+    """Takes a round of a bucket's step once all has arrived for it; keyed by bucket.
 
     A bucket without keyed state begins with what the suite's checkpoint holds of it.
 
     Args:
         run: The run.
+        round_: The round.
         manifest: The suite's checkpoint before the run.
     """
 
-    def __init__(self, run: Run, manifest: Manifest) -> None:
+    def __init__(self, run: Run, round_: Round, manifest: Manifest) -> None:
         self._run = run
+        self._round = round_
         self._manifest = manifest
 
     def open(self, runtime_context: RuntimeContext) -> None:
@@ -91,16 +99,18 @@ class StepBuckets(KeyedProcessFunction):
         self._waiting = runtime_context.get_list_state(ListStateDescriptor("waiting", Types.PICKLED_BYTE_ARRAY()))
 
     def process_element(self, value: Arrived, ctx: KeyedProcessFunction.Context) -> Iterator[Stepped]:
-        """Takes what a unit holds for the bucket; takes every step that is complete with it."""
+        """Takes what a unit or shard holds for the bucket; takes every step that is complete with it."""
+        if value.round != self._round.number:
+            return
         progress = self._restore(value.bucket)
         here = progress.here + (value.turn.step == progress.step)
-        if here < value.turn.units:
+        if here < self._expected(value.turn):
             self._waiting.add(value)
             self._progress.update(replace(progress, waiting=progress.waiting + 1, here=here).to_json())
             return
         waiting = [*self._waiting.get(), value] if progress.waiting else [value]
         mine, rest = _of_step(waiting, progress.step)
-        while mine and len(mine) == mine[0].turn.units:
+        while mine and len(mine) == self._expected(mine[0].turn):
             stepped, progress = self._step(mine, progress)
             yield stepped
             mine, rest = _of_step(rest, progress.step)
@@ -108,33 +118,44 @@ class StepBuckets(KeyedProcessFunction):
             self._waiting.update([*mine, *rest])
         self._progress.update(replace(progress, waiting=len(mine) + len(rest), here=len(mine)).to_json())
 
+    def _expected(self, turn: Turn) -> int:
+        """How much arrives in a step: the units that are read, and the shards of every earlier round."""
+        return turn.units + turn.shards * self._round.number
+
     def _restore(self, bucket: int) -> Progress:
         kept = self._progress.value()
         if kept is not None:
             return Progress.from_json(kept)
-        saved = self._manifest.buckets[bucket]
-        table = self._run.checkpoint.read_state(saved, self._run.plan.operator.state_schema)
-        self._table.update(pack(table))
+        saved = self._manifest.rounds[self._round.number][bucket]
+        self._table.update(pack_state(self._run.checkpoint.read_state(saved, self._round.stages)))
         return Progress(self._manifest.step, self._manifest.clock, saved.due, saved.gauges)
 
     def _step(self, arrived: list[Arrived], progress: Progress) -> tuple[Stepped, Progress]:
         turn, bucket = arrived[0].turn, arrived[0].bucket
         frames = [frame for part in arrived for frame in part.frames]
-        clock = progress.clock.ended() if turn.ended else progress.clock.observe(latest_by_partition(frames))
+        before, latest = progress.clock, latest_by_partition(frames)
+        clock = before.ended() if turn.ended else before.observe(latest, turn.arrived)
         after = replace(progress, step=progress.step + 1, clock=clock)
-        counters: Mapping[str, int] = {}
-        records: Mapping[str, bytes] = {}
+        stepped = Stepped(turn, self._round.number, bucket, clock, None)
         touched = progress.due <= clock.watermark or any(frame.payload for frame in frames)
+        counters: Mapping[str, int] = {}
         if touched:
-            step = step_bucket(self._run.plan, unpack(self._table.value()), frames, clock.since(progress.clock))
-            self._table.update(pack(step.state))
-            after = replace(after, due=step.due, gauges=step.gauges)
-            counters, records = step.counters, {stream: pack(table) for stream, table in step.records.items()}
-        path = ""
-        if turn.last:
-            path = self._run.checkpoint.write_state(turn.step, bucket, unpack(self._table.value()))
-        result = BucketResult(bucket, path, after.due, counters, after.gauges) if touched or turn.last else None
-        return Stepped(turn, bucket, clock, result, records), after
+            state, moments = unpack_state(self._table.value()), clock.since(progress.clock)
+            done = self._round.step(turn.step, bucket, state, Inbox.of(frames), moments)
+            self._table.update(pack_state(done.state))
+            after = replace(after, due=done.due, gauges=done.gauges, saved=False)
+            counters = done.counters
+            records = {stream: pack(table) for stream, table in done.records.items()}
+            stepped = replace(stepped, records=records, onward=tuple(sent.frame() for sent in done.onward))
+        saves = turn.saves and not after.saved
+        if not touched and not saves:
+            return stepped, after
+        # Where nothing is saved, nobody looks at what the bucket holds.
+        kept = BucketState({}, after.due, after.gauges)
+        if saves:
+            stored = self._run.checkpoint.write_state(turn.step, bucket, unpack_state(self._table.value()))
+            kept, after = replace(kept, stored=stored), replace(after, saved=True)
+        return replace(stepped, result=BucketResult(self._round.number, bucket, kept, counters)), after
 
 
 def _of_step(arrived: list[Arrived], step: int) -> tuple[list[Arrived], list[Arrived]]:

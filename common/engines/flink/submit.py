@@ -48,6 +48,13 @@ _CHECKPOINTING = {
     "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
 }
 
+_WITHOUT_AN_END = {
+    # It is started anew from the suite's checkpoint: what Flink would restore knows nothing of the steps planned since.
+    "restart-strategy.type": "none",
+    "execution.buffer-timeout.interval": "10 ms",
+    "python.fn-execution.bundle.time": "50",
+}
+
 
 def command(spec_path: Path, spec: JobSpec) -> list[str]:
     """The command that runs the spec.
@@ -109,7 +116,7 @@ def properties(spec: JobSpec) -> dict[str, str]:
     """Flink's properties for a run; those among the spec's options come last and win."""
     suite = _ON_A_CLUSTER if "master" in _options(spec) else _ON_THIS_MACHINE
     if spec.mode == "stream":
-        suite = suite | _CHECKPOINTING
+        suite = suite | (_CHECKPOINTING if spec.until_caught_up else _WITHOUT_AN_END)
     return suite | {name: value for name, value in spec.options.items() if "." in name}
 
 

@@ -1,7 +1,8 @@
 """A plan as one Flink job: read, step by bucket, write by shard, complete.
 
-The same job serves both modes. `batch` is one step that is read in many units; in `stream` mode a unit is
-a step. A job of the `stream` mode takes all steps there are, then leaves the suite's checkpoint behind.
+The same job serves all runs. `batch` is one step that is read in many units. In `stream` mode a run that is to
+catch up takes all steps there are, a unit each, protected by Flink's own checkpoints, and leaves the suite's checkpoint
+behind. A run without an end plans steps as records arrive, and saves the suite's checkpoint every few seconds.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
 from pyflink.common import Configuration, Types, WatermarkStrategy
-from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 
 from common.engines.flink.native import NativeCheckpoints
-from common.engines.flink.sinks import CompleteSteps, WriteShards, shard_key
-from common.engines.flink.sources import Agenda, ReadUnits, batch_agenda, stream_agenda
+from common.engines.flink.sinks import CompleteSteps, PassShardsOn, WriteShards, shard_key
+from common.engines.flink.sources import Agenda, PlanSteps, ReadAgenda, ReadUnits, batch_agenda, stream_agenda
 from common.engines.flink.state import StepBuckets
 from common.engines.flink.submit import ROOT, properties
 from common.errors import AdstreamError
@@ -32,7 +33,7 @@ from common.runtime.summary import Summary
 
 MAX_PARALLELISM = 256
 """Flink's key groups; fixed for the life of its checkpoints."""
-POLL_SECONDS = 0.5
+ENDLESS = 2**62
 PACKED = Types.PICKLED_BYTE_ARRAY()
 _REFUSED = re.compile(r"common\.errors\.AdstreamError(?:'>)?: (?P<text>.+)")
 _FAILED = re.compile(r"^Caused by: (?P<text>.+)$", re.MULTILINE)
@@ -62,35 +63,44 @@ def _batch(run: Run) -> Summary:
 
 def _stream(run: Run) -> Summary:
     started = time.monotonic()
-    while not _take(run):
-        time.sleep(POLL_SECONDS)
+    if run.spec.until_caught_up:
+        _catch_up(run)
+    else:
+        _follow(run)
     manifest = run.kept()
     return run.summary(run.metrics(manifest), started, manifest.step, manifest.clock.watermark)
 
 
-def _take(run: Run) -> bool:
-    """Takes the steps there are; gives whether the run has ended with them."""
-    native = NativeCheckpoints(run.checkpoint.root)
-    manifest = run.kept()
-    agenda = stream_agenda(run, manifest)
-    unfinished = native.unfinished(manifest.step, agenda, run.settings)
-    settings = {"execution.checkpointing.dir": native.folder(manifest.step).absolute().as_uri()}
-    if unfinished is not None:
-        done = unfinished.agenda.units == agenda.units
-        settings["execution.state-recovery.path"] = unfinished.path.absolute().as_uri()
-        _execute(run, manifest, unfinished.agenda, settings)
-    else:
-        done = True
-        manifest = run.resume()
-        if agenda.units:
-            native.begin(manifest.step, agenda, run.settings)
-            _execute(run, manifest, agenda, settings)
-    native.clear()
-    return done and run.spec.until_caught_up
+def _catch_up(run: Run) -> None:
+    """Takes the steps there are; first those of a run that was interrupted."""
+    done = False
+    while not done:
+        native = NativeCheckpoints(run.checkpoint.root)
+        manifest = run.kept()
+        agenda = stream_agenda(run, manifest)
+        unfinished = native.unfinished(manifest.step, agenda, run.settings)
+        settings = {"execution.checkpointing.dir": native.folder(manifest.step).absolute().as_uri()}
+        if unfinished is not None:
+            done = unfinished.agenda.units == agenda.units
+            settings["execution.state-recovery.path"] = unfinished.path.absolute().as_uri()
+            _execute(run, manifest, unfinished.agenda, settings)
+        else:
+            done = True
+            manifest = run.resume()
+            if agenda.units:
+                native.begin(manifest.step, agenda, run.settings)
+                _execute(run, manifest, agenda, settings)
+        native.clear()
 
 
-def _execute(run: Run, manifest: Manifest, agenda: Agenda, settings: dict[str, str]) -> None:
-    """Runs the agenda as a Flink job to its end."""
+def _follow(run: Run) -> None:
+    """Takes the steps there are and those that come, until it is stopped."""
+    NativeCheckpoints(run.checkpoint.root).clear()
+    _execute(run, run.resume(), None, {})
+
+
+def _execute(run: Run, manifest: Manifest, agenda: Agenda | None, settings: dict[str, str]) -> None:
+    """Runs a Flink job to its end; arguments as `translate` takes them."""
     configuration = Configuration()
     for name, value in {**_python(), **properties(run.spec), **settings}.items():
         configuration.set_string(name, value)
@@ -104,41 +114,66 @@ def _execute(run: Run, manifest: Manifest, agenda: Agenda, settings: dict[str, s
         raise _reason(error) from error
 
 
-def translate(environment: StreamExecutionEnvironment, run: Run, manifest: Manifest, agenda: Agenda) -> None:
+def translate(environment: StreamExecutionEnvironment, run: Run, manifest: Manifest, agenda: Agenda | None) -> None:
     """Adds a run's operators to a Flink job. Each has a `uid`, by which its state is found again.
 
     Args:
         environment: The job.
         run: The run.
         manifest: The suite's checkpoint before the run.
-        agenda: What to take.
+        agenda: What to take; None for all that comes, without an end.
     """
-    plan = run.plan
-    numbers = environment.from_source(
-        NumberSequenceSource(0, agenda.size - 1),
-        WatermarkStrategy.no_watermarks(),
-        f"files of {', '.join(plan.sources)}",
-    ).uid("agenda")
-    arrived = numbers.flat_map(ReadUnits(run, agenda), PACKED).name("read and split by bucket").uid("read")
-    stepped = (
-        arrived.key_by(lambda part: part.bucket, Types.INT())
-        .process(StepBuckets(run, manifest), PACKED)
-        .name(f"{plan.process_id} by {plan.key}")
-        .uid(plan.process_id)
-    )
-    written = (
-        stepped.key_by(shard_key, Types.STRING())
-        .process(WriteShards(run), PACKED)
-        .name(f"stage {', '.join(plan.sinks)}")
-        .uid("write")
-    )
+    arrived = [_arrived(environment, run, manifest, agenda).name("read and split by bucket").uid("read")]
+    written = []
+    for round_ in run.rounds:
+        shards = (
+            _merged(arrived)
+            .key_by(lambda part: part.bucket, Types.INT())
+            .process(StepBuckets(run, round_, manifest), PACKED)
+            .name(f"{round_.name} by bucket")
+            .uid(round_.name)
+            .key_by(shard_key, Types.STRING())
+        )
+        written.append(
+            shards.process(WriteShards(run), PACKED).name(f"stage what {round_.name} gives").uid(f"write {round_.name}")
+        )
+        if round_.number + 1 < len(run.rounds):
+            passed = shards.process(PassShardsOn(run), PACKED).name("shuffle by bucket").uid(f"shuffle {round_.name}")
+            arrived.append(passed)
     (
-        written.key_by(lambda _: 0, Types.INT())
+        _merged(written)
+        .key_by(lambda _: 0, Types.INT())
         .process(CompleteSteps(run, manifest), Types.LONG())
         .name("complete steps in order")
         .uid("complete")
         .set_parallelism(1)
     )
+
+
+def _merged(streams: list[DataStream]) -> DataStream:
+    """The union of streams.
+
+    Flink would chain a Python operator before a union to the one behind it, two interpreters' states in one thread.
+    There PyArrow, which asks for the state of the thread, waits for ever for the lock that its own thread holds.
+    """
+    first, *others = streams
+    return first.disable_chaining().union(*(other.disable_chaining() for other in others)) if others else first
+
+
+def _arrived(
+    environment: StreamExecutionEnvironment, run: Run, manifest: Manifest, agenda: Agenda | None
+) -> DataStream:
+    """What is read, for each round and bucket."""
+    numbers = environment.from_source(
+        NumberSequenceSource(0, ENDLESS if agenda is None else agenda.size - 1),
+        WatermarkStrategy.no_watermarks(),
+        f"steps of {', '.join(run.plan.sources)}",
+    ).uid("agenda")
+    if agenda is not None:
+        return numbers.flat_map(ReadAgenda(run, agenda), PACKED)
+    ticks = numbers.set_parallelism(1)
+    units = ticks.flat_map(PlanSteps(run, manifest), PACKED).name("plan steps").uid("plan").set_parallelism(1)
+    return units.rebalance().flat_map(ReadUnits(run), PACKED)
 
 
 def _python() -> dict[str, str]:

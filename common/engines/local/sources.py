@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
 
+from common.runtime.bucket import Inbox
+from common.runtime.frames import Onward
+
+Place = tuple[int, str]
+"""A bucket and a stage."""
+
 
 class Shuffle:
-    """Rows by bucket: in memory up to a budget, beyond it in Arrow files, one a bucket.
+    """Events by bucket and stage: in memory up to a budget, beyond it in Arrow files, one a bucket and stage.
 
-    Many threads may add; a bucket is taken once, when all was added.
+    Many threads may add; what a bucket has for a stage is taken once, when all was added.
 
     Args:
         folder: Where to spill; made when needed, removed by the caller.
@@ -23,43 +29,61 @@ class Shuffle:
     def __init__(self, folder: Path, budget: int) -> None:
         self._folder = folder
         self._budget = budget
-        self._held: dict[int, list[pa.Table]] = defaultdict(list)
+        self._held: dict[Place, list[tuple[str, pa.Table]]] = defaultdict(list)
         self._bytes = 0
-        self._writers: dict[int, pa.RecordBatchFileWriter] = {}
+        self._writers: dict[Place, pa.RecordBatchFileWriter] = {}
+        self._spilt: dict[Place, list[tuple[str, int]]] = defaultdict(list)
         self._lock = threading.Lock()
 
-    def add(self, tables: Mapping[int, pa.Table]) -> None:
-        """Adds a batch's rows of each bucket."""
+    def add(self, batches: Iterable[Onward]) -> None:
+        """Adds batches of events."""
         with self._lock:
-            for bucket, table in tables.items():
-                self._held[bucket].append(table)
-                self._bytes += table.nbytes
+            for batch in batches:
+                self._held[batch.bucket, batch.stage].append((batch.order, batch.events))
+                self._bytes += batch.events.nbytes
             if self._bytes > self._budget:
                 self._spill()
 
-    def seal(self) -> tuple[int, ...]:
-        """Ends the adding; gives the buckets that have rows."""
+    def seal(self) -> None:
+        """Ends the adding."""
         for writer in self._writers.values():
             writer.close()
-        return tuple(sorted(self._held.keys() | self._writers.keys()))
 
-    def take(self, bucket: int) -> list[pa.Table]:
-        """The rows of a bucket; they are held no longer."""
-        tables = self._held.pop(bucket, [])
-        if bucket in self._writers:
-            path = self._path(bucket)
-            tables.append(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
-        return tables
+    def buckets(self, stages: Iterable[str]) -> tuple[int, ...]:
+        """The buckets that have events of one of the stages."""
+        wanted = set(stages)
+        return tuple(sorted({bucket for bucket, stage in self._held.keys() | self._writers.keys() if stage in wanted}))
+
+    def take(self, bucket: int, stages: Iterable[str]) -> Inbox:
+        """What a bucket has for some stages; it is held no longer."""
+        inbox = Inbox()
+        for stage in stages:
+            for order, events in [*self._held.pop((bucket, stage), ()), *self._read((bucket, stage))]:
+                inbox.add(stage, order, events)
+        return inbox
 
     def _spill(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        for bucket, tables in self._held.items():
-            if bucket not in self._writers:
-                self._writers[bucket] = pa.ipc.new_file(str(self._path(bucket)), tables[0].schema)
-            for table in tables:
-                self._writers[bucket].write_table(table)
+        for place, batches in self._held.items():
+            if place not in self._writers:
+                self._writers[place] = pa.ipc.new_file(str(self._path(place)), batches[0][1].schema)
+            for order, events in batches:
+                self._writers[place].write_table(events)
+                self._spilt[place].append((order, events.num_rows))
         self._held.clear()
         self._bytes = 0
 
-    def _path(self, bucket: int) -> Path:
-        return self._folder / f"{bucket:05d}.arrow"
+    def _read(self, place: Place) -> list[tuple[str, pa.Table]]:
+        """What was spilt for a bucket and stage, cut as it was added."""
+        if place not in self._writers:
+            return []
+        rows = pa.ipc.open_file(pa.memory_map(str(self._path(place)))).read_all()
+        batches, start = [], 0
+        for order, count in self._spilt[place]:
+            batches.append((order, rows.slice(start, count)))
+            start += count
+        return batches
+
+    def _path(self, place: Place) -> Path:
+        bucket, stage = place
+        return self._folder / f"{bucket:05d}.{stage}.arrow"

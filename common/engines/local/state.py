@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from collections.abc import Mapping
 
-from common.runtime.checkpoint import Checkpoint, Manifest
+from common.runtime.bucket import BucketStep, Kept, Round
+from common.runtime.checkpoint import BucketState, Checkpoint, Manifest
+from common.runtime.run import BucketResult
 
 
 class States:
-    """The buckets' state tables between steps.
+    """What the buckets hold between steps.
 
     Args:
-        checkpoint: Where they were left by the last run, and are saved after each step.
-        schema: The operator's state schema.
+        checkpoint: Where it was left by the last run, and is saved after each step.
     """
 
-    def __init__(self, checkpoint: Checkpoint, schema: pa.Schema) -> None:
+    def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self._schema = schema
-        self._tables: dict[int, pa.Table] = {}
+        self._held: dict[tuple[int, int], Mapping[str, Kept]] = {}
 
-    def get(self, manifest: Manifest, bucket: int) -> pa.Table:
-        """A bucket's state as the last step left it."""
-        if bucket not in self._tables:
-            self._tables[bucket] = self._checkpoint.read_state(manifest.buckets[bucket], self._schema)
-        return self._tables[bucket]
+    def get(self, manifest: Manifest, round_: Round, bucket: int) -> Mapping[str, Kept]:
+        """What a bucket holds, by stage, as the last step left it."""
+        place = (round_.number, bucket)
+        if place not in self._held:
+            kept = manifest.rounds[round_.number][bucket]
+            self._held[place] = self._checkpoint.read_state(kept, round_.stages)
+        return self._held[place]
 
-    def put(self, step: int, bucket: int, state: pa.Table) -> str:
-        """Keeps and saves a bucket's state after `step`; gives where it was saved."""
-        self._tables[bucket] = state
-        return self._checkpoint.write_state(step, bucket, state)
+    def put(self, step: int, round_: Round, bucket: int, done: BucketStep) -> BucketResult:
+        """Keeps and saves what a bucket holds after `step`; gives what goes into the checkpoint."""
+        self._held[round_.number, bucket] = done.state
+        stored = self._checkpoint.write_state(step, bucket, done.state)
+        return BucketResult(round_.number, bucket, BucketState(stored, done.due, done.gauges), done.counters)

@@ -1,4 +1,4 @@
-"""What a task reports to the driver: one JSON row, whatever it stepped and staged."""
+"""What a task reports to the driver: one row of frames, whatever it stepped and staged."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from common.runtime.run import BucketResult
 from common.streams.sink import Part
-
-REPORTS_DDL = "report string"
 
 
 @dataclass(frozen=True)
@@ -29,16 +25,16 @@ class Report:
     parts: tuple[Part, ...]
     latest: Mapping[str, int] = field(default_factory=dict)
 
-    def row(self) -> pa.RecordBatch:
-        """The report as a row of `REPORTS_DDL`."""
-        return pa.record_batch([pa.array([json.dumps(asdict(self))])], names=["report"])
+    def payload(self) -> bytes:
+        """The report as JSON."""
+        return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def load(cls, text: str) -> Report:
-        """Reads a report that `row` wrote."""
+    def load(cls, text: bytes) -> Report:
+        """Reads a report that `payload` wrote."""
         content: dict[str, Any] = json.loads(text)
         return cls(
-            results=tuple(BucketResult(**result) for result in content["results"]),
+            results=tuple(BucketResult.of(result) for result in content["results"]),
             parts=tuple(Part(**part) for part in content["parts"]),
             latest=content["latest"],
         )
@@ -51,8 +47,8 @@ class Reports:
     reports: tuple[Report, ...]
 
     @classmethod
-    def load(cls, texts: Iterable[str]) -> Reports:
-        """Reads the rows that the driver collected."""
+    def load(cls, texts: Iterable[bytes]) -> Reports:
+        """Reads the payloads that the driver collected."""
         return cls(tuple(Report.load(text) for text in texts))
 
     def results(self) -> Iterator[BucketResult]:

@@ -1,8 +1,8 @@
 """Splits as rows of frames: in a batch job, and as a streaming source whose offsets are steps.
 
 The streaming source is a Python data source (Spark 4.2, `pyspark.sql.datasource`). Its offset is
-`{"step": n, "position": …}`: the step that begins there, and what was taken of each stream before it. One
-micro-batch is one step, so the admission control (`latestOffset` with a limit) never lets two steps into one.
+`{"step": n, "position": …, "arrived": ms}`: the step that begins there, what was taken of each stream before it, and
+when that had arrived. One micro-batch is one step, so the admission control (`latestOffset` with a limit) never lets two steps into one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 from pyspark.sql.streaming.datasource import ReadLimit, ReadMaxFiles, SupportsTriggerAvailableNow
 from pyspark.sql.types import StructType
@@ -34,9 +35,16 @@ FRAMES = pa.schema(
         pa.field("partition", pa.string()),
         pa.field("latest", pa.int64()),
         pa.field("payload", pa.binary()),
+        pa.field("stage", pa.string()),
+        pa.field("order", pa.string()),
+        pa.field("records", pa.int64()),
     ]
 )
-FRAMES_DDL = "bucket int, kind string, partition string, latest long, payload binary"
+FRAMES_DDL = (
+    "bucket int, kind string, partition string, latest long, payload binary, stage string, `order` string, records long"
+)
+REPORT = "report"
+"""The kind of a row that carries the report of a task of an earlier round to the driver."""
 SPLIT_BYTES = 2 * 2**20
 """About how much of a file one task of a step reads."""
 ROW_BYTES = 8 * 2**20
@@ -91,15 +99,32 @@ def by_bucket(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, list[Fra
         yield bucket, list(frames)
 
 
+def report_row(payload: bytes) -> pa.RecordBatch:
+    """A report as a row of `FRAMES`."""
+    columns: list[Any] = [0, REPORT, "", 0, payload, "", "", 0]
+    return pa.record_batch([pa.array([c], f.type) for c, f in zip(columns, FRAMES, strict=True)], schema=FRAMES)
+
+
+def without_reports(batches: Iterable[pa.RecordBatch], reports: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Rows of `FRAMES`, but for reports, which are put into a list to be passed on."""
+    for batch in batches:
+        told = pc.equal(batch.column("kind"), REPORT)
+        reports.append(batch.filter(told))
+        yield batch.filter(pc.invert(told))
+
+
 def _rows(frames: list[Frame]) -> pa.RecordBatch:
-    columns = zip(*((f.bucket, f.kind.value, f.partition, f.latest, f.payload) for f in frames), strict=True)
+    columns = zip(
+        *((f.bucket, f.kind.value, f.partition, f.latest, f.payload, f.stage, f.order, f.records) for f in frames),
+        strict=True,
+    )
     return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, FRAMES, strict=True)], schema=FRAMES)
 
 
 def _frames(batches: Iterable[pa.RecordBatch]) -> Iterator[Frame]:
     for batch in batches:
-        for bucket, kind, partition, latest, payload in zip(*(c.to_pylist() for c in batch.columns), strict=True):
-            yield Frame(bucket, Kind(kind), partition, latest, payload)
+        for bucket, kind, *rest in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+            yield Frame(bucket, Kind(kind), *rest)
 
 
 class ArrivalsSource(DataSource):
@@ -117,8 +142,8 @@ class ArrivalsSource(DataSource):
     def streamReader(self, schema: StructType) -> ArrivalsReader:  # noqa: N802 (Spark's name)
         """The reader, which begins at the options `step` and `position`."""
         source: Source = pickle.loads(b64decode(self.options["source"]))  # noqa: S301 (as below)
-        beginning = {"step": int(self.options["step"]), "position": json.loads(self.options["position"])}
-        return ArrivalsReader(source, self.options["run"], beginning)
+        beginning = {"step": int(self.options["step"]), "position": json.loads(self.options["position"]), "arrived": 0}
+        return ArrivalsReader(source, self.options["run"], beginning, int(self.options["tasks"]))
 
 
 def options(run: Run, manifest: Manifest) -> dict[str, str]:
@@ -129,17 +154,18 @@ def options(run: Run, manifest: Manifest) -> dict[str, str]:
     return {
         "run": b64encode(pickle.dumps(run)).decode(),
         "source": b64encode(pickle.dumps(run.source)).decode(),
+        "tasks": str(run.settings.parallelism),
         "step": str(manifest.step),
         "position": json.dumps(asdict(manifest.position)),
     }
 
 
-class StepSplit(InputPartition):
-    """One split of a step, read by one task."""
+class StepSplits(InputPartition):
+    """Splits of a step, read by one task."""
 
-    def __init__(self, split: Split, now: int) -> None:
-        super().__init__(split)
-        self.split = split
+    def __init__(self, splits: tuple[Split, ...], now: int) -> None:
+        super().__init__(splits)
+        self.splits = splits
         self.now = now
 
 
@@ -150,12 +176,14 @@ class ArrivalsReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         source: The input.
         run: The run, as `options` pickled it.
         beginning: The offset to begin with.
+        tasks: How many tasks share the splits of a step.
     """
 
-    def __init__(self, source: Source, run: str, beginning: dict[str, Any]) -> None:
+    def __init__(self, source: Source, run: str, beginning: dict[str, Any], tasks: int) -> None:
         self._source = source
         self._run = run
         self._beginning = beginning
+        self._tasks = tasks
         self._arrivals: dict[int, Arrivals] = {}
         self._last_step: int | None = None
 
@@ -180,22 +208,23 @@ class ArrivalsReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             return start
         return self._next(start)
 
-    def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[StepSplit]:
-        """The splits between two offsets."""
+    def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[StepSplits]:
+        """The splits between two offsets, dealt to a few tasks: a task costs more than a partition with little in it."""
         now = now_ms()
         steps = range(start["step"], end["step"])
         arrived = [split for step in steps for split in self._arrivals[step].splits]
-        return [StepSplit(split, now) for split in cut(arrived, SPLIT_BYTES)]
+        splits = cut(arrived, SPLIT_BYTES)
+        return [StepSplits(splits[task :: self._tasks], now) for task in range(min(self._tasks, len(splits)))]
 
     def commit(self, end: dict[str, Any]) -> None:
         """Forgets the arrivals of complete steps."""
         self._arrivals = {step: taken for step, taken in self._arrivals.items() if step >= end["step"]}
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """A split's frames, as rows of `FRAMES`."""
-        assert isinstance(partition, StepSplit)
+        """The splits' frames, as rows of `FRAMES`."""
+        assert isinstance(partition, StepSplits)
         run: Run = pickle.loads(b64decode(self._run))  # noqa: S301 (this process's own driver made it)
-        return rows(run.front.frames(partition.split, partition.now))
+        return rows(frame for split in partition.splits for frame in run.front.frames(split, partition.now))
 
     def _next(self, start: dict[str, Any]) -> dict[str, Any]:
         step = start["step"]
@@ -204,4 +233,5 @@ class ArrivalsReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             if arrivals is None:
                 return start
             self._arrivals[step] = arrivals
-        return {"step": step + 1, "position": asdict(self._arrivals[step].position)}
+        taken = self._arrivals[step]
+        return {"step": step + 1, "position": asdict(taken.position), "arrived": taken.arrived}

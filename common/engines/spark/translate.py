@@ -1,7 +1,7 @@
 """A plan on Spark: tasks over splits, a shuffle by bucket, tasks over buckets.
 
-    batch    splits ─ mapInArrow(ReadSplits) ─ shuffle by bucket ─ mapInArrow(WholeInput) ─ reports to the driver
-    stream   ArrivalsSource ─ foreachBatch: shuffle by bucket ─ mapInArrow(OneStep) ─ reports to the driver
+    batch    splits ─ mapInArrow(ReadSplits) ─ (shuffle by bucket ─ mapInArrow(WholeInput)) a round ─ reports to the driver
+    stream   ArrivalsSource ─ foreachBatch: (shuffle by bucket ─ mapInArrow(OneStep)) a round ─ reports to the driver
 
 Frames are shuffled, not records; records go from the tasks straight to the sink, and state straight to the
 checkpoint. The suite's manifest is the truth about what was done. Spark's own streaming checkpoint serves one
@@ -16,16 +16,15 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from common.engines.spark.sinks import REPORTS_DDL, Reports
+from common.engines.spark.sinks import Reports
 from common.engines.spark.sources import FORMAT, FRAMES_DDL, ArrivalsSource, ReadSplits, options
 from common.engines.spark.state import OneStep, WholeInput
 from common.errors import AdstreamError
@@ -40,7 +39,7 @@ from common.streams.folder import Position
 SPLIT_BYTES = 32 * 2**20
 READ_TASKS = 4
 """How many tasks a core the splits of a batch job are dealt to: enough to even out, few enough to start."""
-TRIGGER = "1 second"
+TRIGGER = "200 milliseconds"
 """How often a stream looks for arrivals once it has caught up."""
 QUERIES = "spark"
 """Where below the suite's checkpoint the checkpoints of Spark's queries are."""
@@ -61,7 +60,9 @@ def _batch(spark: SparkSession, run: Run) -> Summary:
     splits = run.source.everything(SPLIT_BYTES)
     numbers = spark.range(len(splits), numPartitions=max(1, min(len(splits), READ_TASKS * tasks)))
     frames = numbers.mapInArrow(ReadSplits(run, splits, now_ms()).read, FRAMES_DDL)
-    reports = _collect(_shuffled(frames, tasks), WholeInput(run).step)
+    for round_ in run.rounds:
+        frames = _shuffled(frames, tasks).mapInArrow(WholeInput(run, round_).step, FRAMES_DDL)
+    reports = _collect(frames)
     counters: Counter[str] = Counter()
     for result in reports.results():
         counters.update(result.counters)
@@ -125,9 +126,11 @@ class _Steps:
 
     def end(self, spark: SparkSession) -> None:
         """Takes the step that no events follow."""
-        tasks = spark.range(self._tasks, numPartitions=self._tasks)
-        reports = _collect(tasks, self._step().end)
-        self._complete(self.manifest.position, self.manifest.clock.ended(), reports)
+        first, *others = self._rounds()
+        frames = spark.range(self._tasks, numPartitions=self._tasks).mapInArrow(first.begin_end, FRAMES_DDL)
+        for step in others:
+            frames = _shuffled(frames, self._tasks).mapInArrow(step.end, FRAMES_DDL)
+        self._complete(self.manifest.position, self.manifest.clock.ended(), _collect(frames))
 
     def _take(self, frames: DataFrame, batch: int) -> None:
         """Takes one micro-batch, which is one step."""
@@ -136,15 +139,18 @@ class _Steps:
             if offset["step"] == self.manifest.step:
                 return  # a query's first micro-batch comes even when nothing has arrived: that is no step
             assert offset["step"] == self.manifest.step + 1, "a micro-batch is one step"
-            reports = _collect(_shuffled(frames, self._tasks), self._step().arrive)
-            clock = self.manifest.clock.observe(reports.latest())
+            arrived = offset["arrived"]
+            for step in self._rounds(arrived):
+                frames = _shuffled(frames, self._tasks).mapInArrow(step.arrive, FRAMES_DDL)
+            reports = _collect(frames)
+            clock = self.manifest.clock.observe(reports.latest(), arrived)
             self._complete(Position(**offset["position"]), clock, reports)
         except Exception as error:  # Spark passes on only its text
             self._failure = error
             raise
 
-    def _step(self) -> OneStep:
-        return OneStep(self._run, self.manifest, self._tasks)
+    def _rounds(self, arrived: int = 0) -> list[OneStep]:
+        return [OneStep(self._run, round_, self.manifest, self._tasks, arrived) for round_ in self._run.rounds]
 
     def _complete(self, position: Position, clock: Clock, reports: Reports) -> None:
         self.manifest = self._run.complete(self.manifest, position, clock, reports.results(), reports.parts())
@@ -163,9 +169,9 @@ def _shuffled(frames: DataFrame, tasks: int) -> DataFrame:
     return frames.repartitionById(tasks, "bucket").sortWithinPartitions("bucket")
 
 
-def _collect(tasks: DataFrame, step: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]) -> Reports:
-    """Runs a step over all tasks, as one Spark job."""
-    return Reports.load(row.report for row in tasks.mapInArrow(step, REPORTS_DDL).collect())
+def _collect(reports: DataFrame) -> Reports:
+    """Runs all rounds of a step, as one Spark job; after the last, nothing is left but reports."""
+    return Reports.load(bytes(row.payload) for row in reports.select("payload").collect())
 
 
 @contextmanager

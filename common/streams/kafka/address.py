@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from common.errors import AdstreamError
 from common.names import pick
@@ -15,12 +15,12 @@ PASSWORD = "ADSTREAM_KAFKA_PASSWORD"  # noqa: S105 the name of a variable
 GROUP = "adstream"
 """The group that readers name, as the client library wants one; offsets are the checkpoint's and never committed."""
 Start = Literal["earliest", "latest"]
-_OPTIONS = ("registry", "user", "start", "retry")
+_OPTIONS = ("registry", "user", "start")
 
 
 @dataclass(frozen=True)
 class Address:
-    """A broker: `kafka://HOST:PORT[,HOST:PORT]?registry=URL[&user=NAME][&start=latest][&retry=30s]`.
+    """A broker: `kafka://HOST:PORT[,HOST:PORT]?registry=URL[&user=NAME][&start=latest]`.
 
     Attributes:
         bootstrap: The brokers to ask first.
@@ -66,9 +66,36 @@ class Address:
             config |= {"security.protocol": "SASL_PLAINTEXT", **{f"sasl.{k}": v for k, v in login.items()}}
         return config | {name.replace("_", "."): value for name, value in settings.items()}
 
-    def partition_url(self, topic: str, partition: int) -> str:
-        """The path of splits of a partition."""
-        return f"{SCHEME}://{self.bootstrap}/{topic}/{partition}?registry={self.registry}&user={self.user}"
+
+@dataclass(frozen=True)
+class PartitionPath:
+    """A partition of a topic, and all that a task needs to read it: the path of splits.
+
+    Attributes:
+        address: The broker.
+        topic: The topic.
+        number: The partition.
+        schemas: The folder in which schemas are kept; empty for nowhere.
+    """
+
+    address: Address
+    topic: str
+    number: int
+    schemas: str = ""
+
+    def url(self) -> str:
+        """The path as a URL."""
+        options = {"registry": self.address.registry, "user": self.address.user, "schemas": self.schemas}
+        return f"{SCHEME}://{self.address.bootstrap}/{self.topic}/{self.number}?{urlencode(options)}"
+
+    @classmethod
+    def parse(cls, url: str) -> PartitionPath:
+        """The path that `url` gave."""
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query))
+        topic, number = parts.path.strip("/").split("/")
+        address = Address(parts.netloc, options["registry"], options.get("user", ""))
+        return cls(address, topic, int(number), options.get("schemas", ""))
 
 
 def is_address(place: str) -> bool:

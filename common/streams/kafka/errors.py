@@ -12,7 +12,11 @@ from common.errors import AdstreamError, ExitCode
 from common.streams.kafka.address import PASSWORD, Address
 
 PROBE_SECONDS = 3.0
-_DENIED = (
+OUTAGE_SECONDS = 120.0
+"""How long a job that runs waits for a broker, or for a registry it can't do without; a restart takes about ten."""
+ACCEPT = "adstream offsets advance JOB --output OUTPUT accepts the loss"
+"""The remedy for records that are gone before they were taken."""
+DENIED = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
@@ -20,15 +24,24 @@ _DENIED = (
 )
 _UNREACHED = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)  # noqa: SLF001
 _FENCED = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001
+_UNKNOWN = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)  # noqa: SLF001
+_REFUSED = (
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_TRANSACTION_TIMEOUT,
+    KafkaError.POLICY_VIOLATION,
+)
 
 
 @contextmanager
-def told_plainly(address: Address, what: str) -> Iterator[None]:
+def told_plainly(address: Address, what: str, stream: str = "STREAM") -> Iterator[None]:
     """Turns a client's exception into an `AdstreamError`.
 
     Args:
         address: The broker.
         what: What was attempted, with its object: `stream 'ad-views': reading`.
+        stream: The stream that is to be made if it turns out to be missing.
 
     Raises:
         AdstreamError: The client raised (`UNAVAILABLE`, unless the request itself is refused).
@@ -36,14 +49,19 @@ def told_plainly(address: Address, what: str) -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
-        raise _plain(error.args[0], address, what) from error
+        raise _plain(error.args[0], address, what, stream) from error
 
 
-def _plain(error: KafkaError, address: Address, what: str) -> AdstreamError:
+def taken_over(what: str) -> AdstreamError:
+    """The failure of a run that was fenced: a second copy of a job has started, or this one stood still for long."""
+    return AdstreamError(f"{what}: another run of this job has taken over", "stop one of the two")
+
+
+def _plain(error: KafkaError, address: Address, what: str, stream: str) -> AdstreamError:
     code = error.code()
     if code in _UNREACHED and address.user and _login_is_refused(address):
         code = KafkaError._AUTHENTICATION  # noqa: SLF001
-    if code in _DENIED:
+    if code in DENIED:
         user = address.user or "nobody"
         return AdstreamError(f"{what}: the broker denies it to '{user}'", "adstream streams acl JOB --apply grants it")
     if code == KafkaError._AUTHENTICATION:  # noqa: SLF001 librdkafka's own codes begin so
@@ -52,9 +70,11 @@ def _plain(error: KafkaError, address: Address, what: str) -> AdstreamError:
             f"set {PASSWORD}, and user= in the address",
         )
     if code in _FENCED:
-        return AdstreamError(f"{what}: another run of this job has taken over", "stop one of the two")
-    if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        return AdstreamError(f"{what}: the broker has no such stream", "adstream streams create STREAM")
+        return taken_over(what)
+    if code in _UNKNOWN:
+        return AdstreamError(f"{what}: the broker has no such stream", f"adstream streams create {stream}")
+    if code in _REFUSED:
+        return AdstreamError(f"{what}: the broker does not take it ({error.str()})", "see the settings of the broker")
     return AdstreamError(
         f"{what}: the broker at {address.bootstrap} does not serve it ({error.str()})",
         "start it (adstream services up kafka), or correct the address",

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, TopicPartition
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, TopicPartition
 
-from common.streams.kafka.address import GROUP
+from common.streams.kafka.consumer import committed_records
 from common.streams.kafka.errors import told_plainly
 from common.streams.kafka.source import KafkaSource
 
@@ -62,29 +62,25 @@ def lags(source: KafkaSource, taken: Mapping[str, int]) -> tuple[Lag, ...]:
 
 def _written(source: KafkaSource, offsets: Mapping[str, int]) -> dict[str, int]:
     """When the first record from an offset on was written, in epoch ms, by partition; not those that have none."""
-    config = source.address.client(
-        group_id=GROUP, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
-    )
     found: dict[str, int] = {}
     if not offsets:
         return found
-    with told_plainly(source.address, "reading the streams' next records"):
-        consumer = Consumer(config)
-        try:
-            consumer.assign([_at(name, offset) for name, offset in offsets.items()])
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while len(found) < len(offsets) and time.monotonic() < deadline:
-                message = consumer.poll(0.2)
-                if message is None or message.error() is not None:
-                    continue
-                name = f"{message.topic()}/{message.partition()}"
-                kind, time_ms = message.timestamp()
-                if kind != TIMESTAMP_NOT_AVAILABLE:
-                    found.setdefault(name, time_ms)
-                # One record of each is enough: the others must not wait behind the rest of this one.
-                consumer.pause([_at(name, message.offset())])
-        finally:
-            consumer.close()
+    with (
+        told_plainly(source.address, "reading the streams' next records"),
+        committed_records(source.address, auto_offset_reset="earliest") as consumer,
+    ):
+        consumer.assign([_at(name, offset) for name, offset in offsets.items()])
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while len(found) < len(offsets) and time.monotonic() < deadline:
+            message = consumer.poll(0.2)
+            if message is None or message.error() is not None:
+                continue
+            name = f"{message.topic()}/{message.partition()}"
+            kind, time_ms = message.timestamp()
+            if kind != TIMESTAMP_NOT_AVAILABLE:
+                found.setdefault(name, time_ms)
+            # One record of each is enough: the others must not wait behind the rest of this one.
+            consumer.pause([_at(name, message.offset())])
     return found
 
 

@@ -1,11 +1,12 @@
-"""Putting streams on a broker: what stands in a folder, in the order and at the pace of arrivals."""
+"""Putting streams on a broker: what stands in a folder, or what is made up while it is sent."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import pyarrow as pa
 from confluent_kafka import Producer
 
 from common.contracts.contract import load
@@ -14,6 +15,7 @@ from common.streams.decode import read
 from common.streams.folder import FolderSource, Position, Split
 from common.streams.kafka.address import Address
 from common.streams.kafka.errors import told_plainly
+from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.sink import Deliveries, plain, send
 from common.streams.kafka.wire import Part
 
@@ -36,9 +38,8 @@ def produce_folder(address: Address, root: Path, streams: tuple[str, ...], rate:
         AdstreamError: The broker does not serve it.
     """
     source, position, sent, started = FolderSource.open(root, streams), Position(), 0, time.monotonic()
-    config = address.client(enable_idempotence=True, partitioner="murmur2_random", linger_ms=5, compression_type="lz4")
     with told_plainly(address, "producing"):
-        producer, deliveries = Producer(config), Deliveries()
+        producer, deliveries = _producer(address), Deliveries()
         while (arrivals := source.next_step(position)) is not None:
             position = arrivals.position
             for stream, key, value in _interleaved(address, arrivals.splits):
@@ -53,8 +54,49 @@ def produce_folder(address: Address, root: Path, streams: tuple[str, ...], rate:
     return sent
 
 
+def produce_batches(
+    address: Address, batches: Iterable[Mapping[str, pa.Table]], told: Callable[[int], None], limit: int = 0
+) -> int:
+    """Sends records as they come; gives how many. ^C ends it: what was taken from `batches` is then on the broker.
+
+    Args:
+        address: The broker.
+        batches: Records of their contracts, by stream; each batch is sent at once.
+        told: Called after each batch, with how many records were sent.
+        limit: After how many records it ends; 0 for never.
+
+    Raises:
+        AdstreamError: The broker does not serve it, or a record breaks its contract.
+    """
+    sent = 0
+    with told_plainly(address, "producing"):
+        producer, deliveries = _producer(address), Deliveries()
+        try:
+            for batch in batches:
+                for stream, records in batch.items():
+                    left = limit - sent if limit else records.num_rows
+                    for key, value in _encoded(address, stream, records.slice(0, left)):
+                        send(producer, stream, key, value, deliveries)
+                        sent += 1
+                producer.poll(0)
+                deliveries.check()
+                told(sent)
+                if limit and sent >= limit:
+                    break
+        except KeyboardInterrupt:
+            pass  # how one ends what has no end
+        producer.flush(TIMEOUT_SECONDS)
+        deliveries.check()
+    return sent
+
+
 Record = tuple[str, bytes | None, bytes | None]
 """Stream, key and value."""
+
+
+def _producer(address: Address) -> Producer:
+    settings = {"partitioner": "murmur2_random", "linger_ms": 5, "compression_type": "lz4"}
+    return Producer(address.client(enable_idempotence=True, **settings))
 
 
 def _interleaved(address: Address, splits: tuple[Split, ...]) -> Iterator[Record]:
@@ -65,11 +107,16 @@ def _interleaved(address: Address, splits: tuple[Split, ...]) -> Iterator[Record
 
 
 def _records(address: Address, split: Split) -> Iterator[Record]:
-    contract = load(split.stream)
-    key, value = (Part(address.registry, contract, name) for name in ("key", "value"))
-    for decoded in read(split, contract, END):
-        keys, values = (plain(decoded.records[name].combine_chunks()).to_pylist() for name in ("key", "value"))
-        for record in zip(key.encode(keys), value.encode(values), strict=True):
-            yield (split.stream, *record)
+    for decoded in read(split, load(split.stream), END):
+        for key, value in _encoded(address, split.stream, decoded.records):
+            yield split.stream, key, value
         for letter in decoded.dead["value"].to_pylist():
             yield split.stream, None, letter["raw"]
+
+
+def _encoded(address: Address, stream: str, records: pa.Table) -> Iterator[tuple[bytes | None, bytes | None]]:
+    """Keys and values in the wire format of a stream's contract."""
+    contract = load(stream)
+    key, value = (Part(Schemas(address.registry), contract, name) for name in ("key", "value"))
+    keys, values = (plain(records[name].combine_chunks()).to_pylist() for name in ("key", "value"))
+    return zip(key.encode(keys), value.encode(values), strict=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError, ExitCode
@@ -14,19 +14,20 @@ from common.streams.conform import conform, plain_type
 from common.streams.decoded import DeadLetter, Decoded, dead_letters
 from common.streams.folder import Split
 from common.streams.jsonl import decode_lines
-from common.streams.kafka.address import GROUP, Address
-from common.streams.kafka.errors import told_plainly
+from common.streams.kafka.address import Address, PartitionPath
+from common.streams.kafka.consumer import Consumers, next_offset
+from common.streams.kafka.errors import ACCEPT, DENIED, OUTAGE_SECONDS, told_plainly
+from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.wire import Part, UndecodableError, json_line
 
 BATCH_RECORDS = 100_000
-POLL_SECONDS = 1.0
-FIRST_POLL_SECONDS = 0.2
-PATIENCE_POLLS = 60
-"""How many polls without a record a broker has before the read fails; a restart takes about ten."""
+POLL_SECONDS = 0.2
+CONSUMERS = Consumers()
+"""Of this process; a step reads every partition, each by itself."""
 
 
 def read_kafka(split: Split, contract: Contract, latest_allowed: int) -> Iterator[Decoded]:
-    """Reads a range of offsets; only committed records count.
+    """Reads a range of offsets; only committed records count. A broker that is restarted meanwhile is waited for.
 
     Args:
         split: A range of offsets of a partition.
@@ -34,14 +35,12 @@ def read_kafka(split: Split, contract: Contract, latest_allowed: int) -> Iterato
         latest_allowed: As `conform` takes it.
 
     Raises:
-        AdstreamError: The broker or the registry does not answer (`UNAVAILABLE`), or denies it.
+        AdstreamError: The broker or the registry does not answer (`UNAVAILABLE`) or denies it, or has dropped records.
     """
-    url = urlsplit(split.path)
-    options = parse_qs(url.query)
-    address = Address(url.netloc, options["registry"][0], options.get("user", [""])[0])
-    topic, number = url.path.strip("/").split("/")
-    parts = Part(address.registry, contract, "key"), Part(address.registry, contract, "value")
-    for messages in _messages(address, TopicPartition(topic, int(number), split.start), split.stop):
+    path = PartitionPath.parse(split.path)
+    schemas = Schemas(path.address.registry, path.schemas, OUTAGE_SECONDS)
+    parts = Part(schemas, contract, "key"), Part(schemas, contract, "value")
+    for messages in _messages(path.address, TopicPartition(path.topic, path.number, split.start), split.stop):
         if contract.meta.encoding == "json":
             yield _decoded_json(messages, split, contract, latest_allowed)
         else:
@@ -49,48 +48,42 @@ def read_kafka(split: Split, contract: Contract, latest_allowed: int) -> Iterato
 
 
 def _messages(address: Address, start: TopicPartition, stop: int) -> Iterator[list[Message]]:
-    config = address.client(
-        group_id=GROUP,
-        enable_auto_commit=False,
-        enable_partition_eof=False,
-        auto_offset_reset="error",
-        isolation_level="read_committed",
-        fetch_wait_max_ms=50,
-    )
     what = f"stream '{start.topic}': reading partition {start.partition}"
-    with told_plainly(address, what):
-        consumer = Consumer(config)
-        try:
-            consumer.assign([start])
-            silent = 0
-            # The last offsets may be a transaction's markers, which are no records: the place counts.
-            while (left := stop - _place(consumer, start)) > 0:
-                messages = consumer.consume(min(left, BATCH_RECORDS), POLL_SECONDS if silent else FIRST_POLL_SECONDS)
-                silent = 0 if messages else silent + 1
-                if silent > PATIENCE_POLLS:
-                    raise AdstreamError(
-                        f"{what}: the broker at {address.bootstrap} gives nothing at offset {_place(consumer, start)}",
-                        "is it up? the job goes on from its checkpoint",
-                        ExitCode.UNAVAILABLE,
-                    )
-                yield [message for message in messages if _good(message) and _offset(message) < stop]
-        finally:
-            consumer.close()
+    settings = {"enable_partition_eof": False, "auto_offset_reset": "error", "fetch_wait_max_ms": 50}
+    with told_plainly(address, what, start.topic), CONSUMERS.lent(address, **settings) as consumer:
+        consumer.assign([start])
+        place, reason, heard = int(start.offset), "it gives nothing", time.monotonic()
+        # The last offsets may be a transaction's markers, which are no records: the place counts.
+        while place < stop:
+            taken = consumer.consume(min(stop - place, BATCH_RECORDS), POLL_SECONDS)
+            yield [message for message in taken if message.error() is None and _offset(message) < stop]
+            before, place = place, next_offset(consumer, start)
+            if place > before:
+                heard = time.monotonic()
+                continue
+            reason = _fault(taken, what, place) or reason
+            if time.monotonic() - heard > OUTAGE_SECONDS:
+                raise AdstreamError(
+                    f"{what}: the broker at {address.bootstrap} does not serve offset {place} ({reason})",
+                    "is it up? the job goes on from its checkpoint",
+                    ExitCode.UNAVAILABLE,
+                )
 
 
-def _place(consumer: Consumer, start: TopicPartition) -> int:
-    """The offset that is read next."""
-    offset = consumer.position([start])[0].offset
-    return int(offset) if offset >= 0 else int(start.offset)
+def _fault(taken: list[Message], what: str, place: int) -> str | None:
+    """What a consumer was told in the place of records; it connects again by itself.
 
-
-def _good(message: Message) -> bool:
-    error = message.error()
-    if error is None:
-        return True
-    if error.retriable() or (not error.fatal() and error.code() < 0):
-        return False  # librdkafka connects again by itself
-    raise AdstreamError(f"stream '{message.topic()}': {error.str()}", "see the broker's log", ExitCode.UNAVAILABLE)
+    Raises:
+        AdstreamError: Waiting does not help: the records are gone.
+        KafkaException: Waiting does not help: it is denied.
+    """
+    faults = [message.error() for message in taken if message.error() is not None]
+    for fault in faults:
+        if fault.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 librdkafka's own codes begin so
+            raise AdstreamError(f"{what}: the record at offset {place} has expired unread", ACCEPT)
+        if fault.code() in DENIED or fault.fatal():
+            raise KafkaException(fault)
+    return str(faults[-1].str()) if faults else None
 
 
 def _decoded(

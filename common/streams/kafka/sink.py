@@ -8,28 +8,37 @@ crash is found delivered, and skipped. The transactional id is the job's: a seco
 from __future__ import annotations
 
 import json
+import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError
+from common.retry import retry
 from common.streams.columns import timestamps_to_ms
 from common.streams.encode import open_encoder
-from common.streams.kafka.address import GROUP, Address
-from common.streams.kafka.errors import told_plainly
+from common.streams.kafka.address import Address
+from common.streams.kafka.consumer import committed_records, next_offset
+from common.streams.kafka.errors import OUTAGE_SECONDS, taken_over, told_plainly
+from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.wire import Part as WirePart
 from common.streams.staging import Part, PartWriter, by_stream, drop_staged
 
 TIMEOUT_SECONDS = 60.0
-ATTEMPTS = 3
+TRANSACTION_SECONDS = 180.0
+"""When the broker ends an open transaction by itself: later than an attempt has waited for a broker's restart."""
 QUEUED_RECORDS = 100_000
 """How many records wait for the broker at most."""
+
+log = logging.getLogger("adstream")
 
 
 def marker_topic(job: str) -> str:
@@ -37,7 +46,7 @@ def marker_topic(job: str) -> str:
     return f"{job}-epochs"
 
 
-def open_kafka_sink(url: str, job: str, root: str, contracts: Mapping[str, Contract]) -> KafkaSink:
+def open_kafka_sink(url: str, job: str, root: str, contracts: Mapping[str, Contract], schemas: str = "") -> KafkaSink:
     """The sink of a job on a broker.
 
     Args:
@@ -45,11 +54,12 @@ def open_kafka_sink(url: str, job: str, root: str, contracts: Mapping[str, Contr
         job: The name of the job.
         root: The local folder in which parts wait for their step to be delivered.
         contracts: The contract of every stream that the job writes.
+        schemas: The folder in which their schemas are kept; empty for nowhere.
 
     Raises:
         AdstreamError: It is not the address of a broker.
     """
-    return KafkaSink(Address.parse(url), job, root, dict(contracts))
+    return KafkaSink(Address.parse(url), job, root, dict(contracts), schemas)
 
 
 def transactional_id(job: str) -> str:
@@ -66,35 +76,40 @@ class KafkaSink:
         job: The job, whose marker is kept.
         root: The local folder in which parts wait for their step to be delivered.
         contracts: The contract of every stream.
+        schemas: The folder in which their schemas are kept; empty for nowhere.
     """
 
     address: Address
     job: str
     root: str
     contracts: Mapping[str, Contract]
+    schemas: str = ""
 
     def writer(self, step: str, part: str) -> PartWriter:
         """As `Sink.writer`."""
         return PartWriter(Path(self.root), step, part, ".parquet", self.contracts, open_encoder)
 
     def deliver(self, step: str, parts: Iterable[Part]) -> None:
-        """As `Sink.deliver`; a step that the marker covers is skipped.
+        """As `Sink.deliver`; a step that the marker covers is skipped. A broker that is restarted is waited for.
 
         Raises:
-            AdstreamError: The broker does not serve it, or another run of the job has taken over.
+            AdstreamError: The broker does not come back (`UNAVAILABLE`), does not take it, or another run of the job
+                has taken over.
         """
         staged = by_stream(step, tuple(parts), self.contracts)
-        with told_plainly(self.address, f"job '{self.job}': delivering step {int(step)}"):
-            if int(step) > _session(self).delivered:
-                self._transact(int(step), staged)
+        retry(lambda: self._transact(int(step), staged), OUTAGE_SECONDS, log.warning)
         for paths in staged.values():
             for path in paths:
                 path.unlink(missing_ok=True)
 
     def recover(self, step: str) -> None:
-        """As `Sink.recover`; what is on the broker stays, the marker tells which steps those are."""
+        """As `Sink.recover`; what is on the broker stays, the marker tells which steps those are.
+
+        It fences the run before: none of its steps can be delivered once the marker is read here.
+        """
         drop_staged(Path(self.root))
-        _sessions.clear()
+        with told_plainly(self.address, f"job '{self.job}': taking over its output"):
+            _session(self).delivered = self.delivered()
 
     def clear(self) -> None:
         """Refuses: what a broker has is not taken back.
@@ -109,56 +124,54 @@ class KafkaSink:
 
     def delivered(self) -> int:
         """The number of the last step that was delivered; -1 before the first."""
+        return self._marker().step
+
+    def _marker(self) -> _Marker:
+        """The marker as it stands on the broker."""
         topic = marker_topic(self.job)
-        config = self.address.client(
-            group_id=GROUP,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-        )
-        with told_plainly(self.address, f"stream '{topic}': reading the marker"):
-            consumer = Consumer(config)
-            try:
-                partition = TopicPartition(topic, 0, 0)
-                _, end = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_SECONDS)
-                consumer.assign([partition])
-                last = -1
-                while _position(consumer, partition) < end:
-                    for message in consumer.consume(1000, 0.5):
-                        value = message.value()
-                        if message.error() is None and value:
-                            last = int(json.loads(value)["step"])
-                return last
-            finally:
-                consumer.close()
+        with (
+            told_plainly(self.address, f"stream '{topic}': reading the marker", topic),
+            committed_records(self.address, auto_offset_reset="earliest") as consumer,
+        ):
+            start = TopicPartition(topic, 0, 0)
+            _, end = consumer.get_watermark_offsets(start, timeout=TIMEOUT_SECONDS)
+            consumer.assign([start])
+            last, deadline = _Marker(), time.monotonic() + TIMEOUT_SECONDS
+            while next_offset(consumer, start) < end:
+                for message in consumer.consume(1000, 0.5):
+                    value = message.value()
+                    if message.error() is None and value:
+                        last = _Marker(**json.loads(value))
+                if time.monotonic() > deadline:
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 librdkafka's own code
+            return last
 
     def _transact(self, step: int, staged: Mapping[str, list[Path]]) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
-            session, deliveries = _session(self), Deliveries()
+        """Delivers a step, unless the marker says that it was: a commit that seemed to fail may have happened."""
+        deliveries = Deliveries()
+        with told_plainly(self.address, f"job '{self.job}': delivering step {step}"):
+            session = _session(self)
             if session.delivered >= step:
-                return  # a commit that timed out may have happened: the marker tells
+                return
             try:
                 session.producer.begin_transaction()
-                self._produce(session.producer, step, staged, deliveries)
+                self._produce(session, step, staged, deliveries)
                 session.producer.commit_transaction(TIMEOUT_SECONDS)
-            except KafkaException as error:
-                _sessions.clear()
-                fault = error.args[0]
-                if not fault.fatal() and (deliveries.error or fault.txn_requires_abort()):
-                    session.producer.abort_transaction(TIMEOUT_SECONDS)
-                if fault.fatal() or attempt == ATTEMPTS:
-                    # The transaction only says that some record was not taken; the record's own error says why.
-                    raise KafkaException(deliveries.error or fault) from error
-            else:
-                session.delivered = step
-                return
+            except BaseException as error:
+                # Whoever comes next, here or elsewhere, ends what was left open.
+                session.lost = True
+                if isinstance(error, KafkaException):
+                    raise KafkaException(_cause(session.producer, error.args[0], deliveries.error)) from error
+                raise
+            session.delivered = step
 
-    def _produce(self, producer: Producer, step: int, staged: Mapping[str, list[Path]], deliveries: Deliveries) -> None:
+    def _produce(self, session: _Session, step: int, staged: Mapping[str, list[Path]], deliveries: Deliveries) -> None:
+        producer = session.producer
         for stream, paths in staged.items():
             for path in paths:
                 for key, value in self._records(stream, path):
                     send(producer, stream, key, value, deliveries)
-        marker = json.dumps({"step": step}).encode()
+        marker = json.dumps(asdict(_Marker(step, session.run))).encode()
         send(producer, marker_topic(self.job), self.job.encode(), marker, deliveries)
         producer.flush(TIMEOUT_SECONDS)
         deliveries.check()
@@ -166,7 +179,8 @@ class KafkaSink:
     def _records(self, stream: str, path: Path) -> Iterator[tuple[bytes | None, bytes | None]]:
         """The keys and values of a part."""
         contract = self.contracts[stream]
-        key, value = (WirePart(self.address.registry, contract, name) for name in ("key", "value"))
+        schemas = Schemas(self.address.registry, self.schemas, OUTAGE_SECONDS)
+        key, value = (WirePart(schemas, contract, name) for name in ("key", "value"))
         file = pq.ParquetFile(path)
         for group in range(file.num_row_groups):
             rows = file.read_row_group(group)
@@ -217,17 +231,52 @@ def plain(array: pa.Array) -> pa.Array:
     return array
 
 
-def _position(consumer: Consumer, partition: TopicPartition) -> int:
-    offset = consumer.position([partition])[0].offset
-    return int(offset) if offset >= 0 else 0
+def _cause(producer: Producer, fault: KafkaError, record: KafkaError | None) -> KafkaError:
+    """Why a transaction failed.
+
+    Args:
+        producer: Its producer.
+        fault: What it raised: often only that some record was not taken, or that the producer is done for.
+        record: Why the first such record was not taken.
+    """
+    told = fault if fault.fatal() or record is None else record
+    if told.code() != KafkaError._FATAL:  # noqa: SLF001 librdkafka's own codes begin so
+        return told
+    try:
+        producer.abort_transaction(1.0)  # it only tells why nothing works any more
+    except KafkaException as error:
+        return error.args[0]
+    return told
+
+
+@dataclass(frozen=True)
+class _Marker:
+    """What the marker says.
+
+    Attributes:
+        step: The last step that was delivered; -1 before the first.
+        run: The session that delivered it.
+    """
+
+    step: int = -1
+    run: str = ""
 
 
 @dataclass
 class _Session:
-    """This process's hold on a job's output: its producer, and the last step that was delivered."""
+    """This process's hold on a job's output.
+
+    Attributes:
+        producer: Its producer.
+        delivered: The last step that was delivered, as far as it knows.
+        run: What tells this process's markers from those of others.
+        lost: Whether the producer can't be used any more.
+    """
 
     producer: Producer
     delivered: int
+    run: str
+    lost: bool = False
 
 
 _sessions: dict[tuple[Address, str], _Session] = {}
@@ -235,19 +284,39 @@ _sessions: dict[tuple[Address, str], _Session] = {}
 
 
 def _session(sink: KafkaSink) -> _Session:
-    """The open session of a sink's job; a new one fences whoever wrote for the job before."""
+    """The open session of a sink's job; a new one fences whoever wrote for the job before.
+
+    Raises:
+        AdstreamError: Another run has delivered a step since this process lost its session.
+        KafkaException: The broker does not serve it.
+    """
     who = (sink.address, sink.job)
-    if who not in _sessions:
-        config: dict[str, Any] = sink.address.client(
-            transactional_id=transactional_id(sink.job),
-            transaction_timeout_ms=int(TIMEOUT_SECONDS * 1000),
-            partitioner="murmur2_random",  # as Java's clients, so that streams with equal keys are copartitioned
-            linger_ms=5,
-            compression_type="lz4",
-            queue_buffering_max_messages=2 * QUEUED_RECORDS,
-        )
-        producer = Producer(config)
-        # Before the marker is read: it ends the transaction that a run which was killed has left open.
-        producer.init_transactions(TIMEOUT_SECONDS)
-        _sessions[who] = _Session(producer, sink.delivered())
+    before = _sessions.get(who)
+    if before is not None and not before.lost:
+        return before
+    run = before.run if before else uuid4().hex
+    if before is not None:
+        # Asked before anything is fenced: of two copies of a job, one must live.
+        _check_alone(sink, before, sink._marker())  # noqa: SLF001 this is the sink's other half
+    config: dict[str, Any] = sink.address.client(
+        transactional_id=transactional_id(sink.job),
+        transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
+        partitioner="murmur2_random",  # as Java's clients, so that streams with equal keys are copartitioned
+        linger_ms=5,
+        compression_type="lz4",
+        queue_buffering_max_messages=2 * QUEUED_RECORDS,
+    )
+    producer = Producer(config)
+    # Before the marker is read: it ends the transaction that a run which was killed has left open.
+    producer.init_transactions(TIMEOUT_SECONDS)
+    marker = sink._marker()  # noqa: SLF001
+    if before is not None:
+        _check_alone(sink, before, marker)
+    _sessions[who] = _Session(producer, marker.step, run)
+    log.info("the output of job '%s' is this run's alone, from step %d on", sink.job, marker.step + 1)
     return _sessions[who]
+
+
+def _check_alone(sink: KafkaSink, before: _Session, marker: _Marker) -> None:
+    if marker.step > before.delivered and marker.run != before.run:
+        raise taken_over(f"job '{sink.job}': delivering its output")

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from common.contracts.contract import load, versions
 from common.errors import AdstreamError
 from common.streams.avro_schema import AvroSchema
-from common.streams.kafka.registry import ask, unavailable
-
-NOT_FOUND, CONFLICT, INVALID = 404, 409, 422
-"""HTTP's codes, as Confluent's API uses them."""
+from common.streams.kafka.registry import NOT_FOUND, RefusedError, ask
 
 
 @dataclass(frozen=True)
@@ -55,18 +51,14 @@ def register(registry: str, subject: Subject) -> int:
     known = found(registry, subject.name)
     missing = [schema for schema in subject.schemas if known is None or schema not in known.schemas]
     try:
-        ask(f"{registry}/config/{subject.name}", {"compatibility": subject.level}, "PUT")
+        ask(registry, f"/config/{subject.name}", {"compatibility": subject.level}, "PUT")
         for schema in missing:
-            ask(f"{registry}/subjects/{subject.name}/versions", {"schema": json.dumps(schema)})
-    except urllib.error.HTTPError as error:
-        if error.code in {CONFLICT, INVALID}:
-            raise AdstreamError(
-                f"the registry refuses a schema of '{subject.name}' under {subject.level} ({_said(error)})",
-                "adstream contracts check, and compare with what is registered: adstream streams check",
-            ) from error
-        raise unavailable(registry, error) from error
-    except OSError as error:
-        raise unavailable(registry, error) from error
+            ask(registry, f"/subjects/{subject.name}/versions", {"schema": json.dumps(schema)})
+    except RefusedError as error:
+        raise AdstreamError(
+            f"the registry refuses a schema of '{subject.name}' under {subject.level} ({error})",
+            "adstream contracts check, and compare with what is registered: adstream streams check",
+        ) from error
     return len(missing)
 
 
@@ -76,16 +68,15 @@ def found(registry: str, name: str) -> Subject | None:
     Raises:
         AdstreamError: The registry is not reached (`UNAVAILABLE`).
     """
+    versions_path = f"/subjects/{name}/versions"
     try:
-        numbers = ask(f"{registry}/subjects/{name}/versions")
-        schemas = [json.loads(ask(f"{registry}/subjects/{name}/versions/{number}")["schema"]) for number in numbers]
-        level = ask(f"{registry}/config/{name}?defaultToGlobal=true")["compatibilityLevel"]
-    except urllib.error.HTTPError as error:
+        numbers = ask(registry, versions_path)
+        schemas = [json.loads(ask(registry, f"{versions_path}/{number}")["schema"]) for number in numbers]
+        level = ask(registry, f"/config/{name}?defaultToGlobal=true")["compatibilityLevel"]
+    except RefusedError as error:
         if error.code == NOT_FOUND:
             return None
-        raise unavailable(registry, error) from error
-    except OSError as error:
-        raise unavailable(registry, error) from error
+        raise AdstreamError(f"subject '{name}': the registry does not tell it ({error})", "see its log") from error
     return Subject(name, level, tuple(schemas))
 
 
@@ -107,10 +98,3 @@ def differences(wanted: Subject, given: Subject | None) -> Iterator[str]:
 def _distinct(schemas: list[AvroSchema]) -> tuple[AvroSchema, ...]:
     """A version of a contract may change the key or the value only."""
     return tuple(schema for number, schema in enumerate(schemas) if number == 0 or schema != schemas[number - 1])
-
-
-def _said(error: urllib.error.HTTPError) -> str:
-    try:
-        return str(json.load(error)["message"])
-    except (ValueError, KeyError):
-        return str(error)

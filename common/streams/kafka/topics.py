@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException
@@ -59,16 +60,21 @@ def existing(address: Address, names: Iterable[str]) -> dict[str, Topic]:
     admin, found = AdminClient(address.client()), {}
     for name in names:
         with told_plainly(address, f"stream '{name}': reading its configuration"):
-            topic = admin.list_topics(topic=name, timeout=REACH_SECONDS).topics[name]
-            if topic.error is not None:
-                if topic.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    continue
-                raise KafkaException(topic.error)
-            resource = ConfigResource(ConfigResource.Type.TOPIC, name)
-            described = admin.describe_configs([resource], request_timeout=TIMEOUT_SECONDS)[resource].result()
-            config = {key: entry.value for key, entry in described.items()}
-            found[name] = Topic(name, len(topic.partitions), config)
+            try:
+                found[name] = _described(admin, name)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
     return found
+
+
+def _described(admin: AdminClient, name: str) -> Topic:
+    topic = admin.list_topics(topic=name, timeout=REACH_SECONDS).topics[name]
+    if topic.error is not None:
+        raise KafkaException(topic.error)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+    described = admin.describe_configs([resource], request_timeout=TIMEOUT_SECONDS)[resource].result()
+    return Topic(name, len(topic.partitions), {key: entry.value for key, entry in described.items()})
 
 
 def create(address: Address, topics: Iterable[Topic]) -> list[str]:
@@ -86,6 +92,7 @@ def create(address: Address, topics: Iterable[Topic]) -> list[str]:
         for name, future in admin.create_topics(new, request_timeout=TIMEOUT_SECONDS).items():
             with told_plainly(address, f"stream '{name}': creating it"):
                 future.result()
+        _heard_of(address, [topic.name for topic in missing], there=True)
     return [topic.name for topic in missing]
 
 
@@ -96,14 +103,34 @@ def recreate(address: Address, topics: Iterable[Topic]) -> None:
         AdstreamError: The broker is not reached (`UNAVAILABLE`), denies it, or takes too long.
     """
     admin, wanted = AdminClient(address.client()), list(topics)
-    there = existing(address, (topic.name for topic in wanted))
-    if there:
-        for name, future in admin.delete_topics(list(there), request_timeout=TIMEOUT_SECONDS).items():
-            with told_plainly(address, f"stream '{name}': deleting it"):
-                future.result()
+    # All are asked for, whether they seem to be there or not: a broker hears of a new topic a moment later.
+    for name, future in admin.delete_topics([topic.name for topic in wanted], request_timeout=TIMEOUT_SECONDS).items():
+        with told_plainly(address, f"stream '{name}': deleting it"):
+            _delete(future)
+    _heard_of(address, [topic.name for topic in wanted], there=False)
     for topic in wanted:
         with told_plainly(address, f"stream '{topic.name}': creating it"):
             _create_once_gone(admin, topic)
+    _heard_of(address, [topic.name for topic in wanted], there=True)
+
+
+def _heard_of(address: Address, names: Iterable[str], *, there: bool) -> None:
+    """Waits until the brokers know what the controller has done: that topics are there, or gone."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    waiting = set(names)
+    while waiting and time.monotonic() < deadline:
+        found = existing(address, waiting)
+        waiting = {name for name in waiting if (name in found) is not there}
+        if waiting:
+            time.sleep(POLL_SECONDS)
+
+
+def _delete(deletion: Future[None]) -> None:
+    try:
+        deletion.result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise
 
 
 def _create_once_gone(admin: AdminClient, topic: Topic) -> None:

@@ -19,7 +19,7 @@ import orjson
 from common.contracts.contract import Contract
 from common.errors import AdstreamError
 from common.streams.avro_schema import AvroSchema, incompatibility, raw, resolving
-from common.streams.kafka.registry import UnknownSchemaError, id_of, schema_by_id
+from common.streams.kafka.schemas import Schemas, UnknownSchemaError
 
 MAGIC = 0
 _HEADER = struct.Struct(">bI")
@@ -50,12 +50,12 @@ class Part:
     """The keys or the values of a stream.
 
     Attributes:
-        registry: The URL of the schema registry.
+        schemas: The schemas of the registry.
         contract: The contract of the stream.
         name: `key` or `value`.
     """
 
-    registry: str
+    schemas: Schemas
     contract: Contract
     name: str
 
@@ -64,7 +64,7 @@ class Part:
         return raw(self.contract.key_schema if self.name == "key" else self.contract.value_schema)
 
     @cached_property
-    def _resolved(self) -> dict[int, tuple[Any, Any]]:
+    def _resolved(self) -> dict[int, tuple[Any, Any] | str]:
         return {}
 
     def decode(self, datum: bytes | None) -> Any:
@@ -72,16 +72,17 @@ class Part:
 
         Raises:
             UndecodableError: It is not in the wire format, its schema is not known or not compatible, or it is cut off.
-            AdstreamError: The registry is not reached.
+            AdstreamError: The registry is not reached (`UNAVAILABLE`).
         """
         if datum is None:
             return None
         if len(datum) < _HEADER.size or datum[0] != MAGIC:
             raise UndecodableError(f"{self.name} is not in Confluent's wire format")
         number = _HEADER.unpack_from(datum)[1]
-        if number not in self._resolved:
-            self._resolved[number] = self._resolve(number)
-        writer, reader = self._resolved[number]
+        resolved = self._resolve(number)
+        if isinstance(resolved, str):
+            raise UndecodableError(resolved)
+        writer, reader = resolved
         content = io.BytesIO(datum)
         content.seek(_HEADER.size)
         try:
@@ -92,16 +93,24 @@ class Part:
             raise UndecodableError(f"{self.name} has {len(datum) - content.tell()} bytes behind its end")
         return value
 
-    def _resolve(self, number: int) -> tuple[Any, Any]:
-        """The parsed schema of a writer, and what it is resolved to; None where that is the same."""
+    def _resolve(self, number: int) -> tuple[Any, Any] | str:
+        """The parsed schema of a writer, and what it is resolved to, None where that is the same; or why it can't be.
+
+        It is found out once, also why not: a flood of bad records does not become one of requests.
+        """
+        if number not in self._resolved:
+            self._resolved[number] = self._found(number)
+        return self._resolved[number]
+
+    def _found(self, number: int) -> tuple[Any, Any] | str:
         try:
-            writer = raw(schema_by_id(self.registry, number))
+            writer = raw(self.schemas.by_id(number))
         except UnknownSchemaError as error:
-            raise UndecodableError(f"{self.name}: {error}") from error
+            return f"{self.name}: {error}"
         reader = resolving(self._schema, writer)
         why = incompatibility(reader, writer)
         if why is not None:
-            raise UndecodableError(f"{self.name}: schema {number} is not compatible with the contract ({why})")
+            return f"{self.name}: schema {number} is not compatible with the contract ({why})"
         same = writer == self._schema
         return fastavro.parse_schema(writer), None if same else fastavro.parse_schema(reader)
 
@@ -111,7 +120,7 @@ class Part:
         Raises:
             AdstreamError: The contract is not registered, or a value breaks it.
         """
-        header = _HEADER.pack(MAGIC, id_of(self.registry, self.contract.stream, self.name))
+        header = _HEADER.pack(MAGIC, self.schemas.id_of(self.contract.stream, self.name))
         schema = fastavro.parse_schema(self._schema)
         for value in values:
             if value is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,10 @@ def test_a_late_event_that_joins_two_emitted_sessions_retracts_both(submit: Subm
 def test_a_silent_stream_holds_the_watermark_until_it_is_idle(submit: Submit, tmp_path: Path) -> None:
     for step in range(6):
         write_step(tmp_path / "in", str(step), [record("ad-views", "u", START + step * 60 * MINUTE)])
+        for path in (tmp_path / "in").glob(f"*/{step}.jsonl"):
+            os.utime(path, (step * 60, step * 60))
     assert submit("beam", tmp_path / "in", out="a", kept="ka").sessions == []
-    assert len(submit("beam", tmp_path / "in", out="b", kept="kb", idle_steps=2).sessions) == 5
+    assert len(submit("beam", tmp_path / "in", out="b", kept="kb", idle_after="1m").sessions) == 5
 
 
 @pytest.mark.parametrize(("begun", "ended"), [("local", "beam"), ("beam", "local"), ("beam", "beam")])

@@ -10,7 +10,7 @@ pytest.importorskip("pyspark")
 
 from pyspark.sql.streaming.datasource import ReadMaxFiles
 
-from common.engines.spark.sources import FRAMES, ArrivalsReader, StepSplit, by_bucket, rows
+from common.engines.spark.sources import FRAMES, ArrivalsReader, StepSplits, by_bucket, rows
 from common.runtime.frames import Frame, Kind
 from common.streams.folder import FolderSource
 from tests.engines.spark.conftest import STREAMS, line, write
@@ -33,7 +33,7 @@ def test_rows_give_the_frames_back() -> None:
 def reader(tmp_path: Path) -> ArrivalsReader:
     for name in ("a", "b"):
         write(str(tmp_path), name, [line("u", 0)], [])
-    return ArrivalsReader(FolderSource.open(tmp_path, STREAMS), "", BEGINNING)
+    return ArrivalsReader(FolderSource.open(tmp_path, STREAMS), "", BEGINNING, 2)
 
 
 def test_an_offset_is_a_step(reader: ArrivalsReader) -> None:
@@ -42,10 +42,10 @@ def test_an_offset_is_a_step(reader: ArrivalsReader) -> None:
     assert (first["step"], first["position"]["last"]) == (5, dict.fromkeys(STREAMS, "a"))
     second = reader.latestOffset(first, ONE)
     assert reader.latestOffset(second, ONE) == second
-    paths = [partition.split.path for partition in reader.partitions(BEGINNING, first)]
+    paths = [split.path for partition in reader.partitions(BEGINNING, first) for split in partition.splits]
     assert [Path(path).parts[-2:] for path in paths] == [("ad-views", "a.jsonl")]  # the empty file is no split
     assert reader.partitions(first, first) == []
-    assert all(isinstance(partition, StepSplit) for partition in reader.partitions(first, second))
+    assert all(isinstance(partition, StepSplits) for partition in reader.partitions(first, second))
 
 
 def test_a_run_that_catches_up_does_not_chase_what_arrives_meanwhile(reader: ArrivalsReader, tmp_path: Path) -> None:

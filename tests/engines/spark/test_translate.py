@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,11 +77,13 @@ def test_streams_without_files_give_nothing(spec: JobSpec, mode: str) -> None:
 
 
 def test_steps_without_events_count_towards_idleness(spec: JobSpec) -> None:
-    idle = replace(spec, settings={**spec.settings, "idle_steps": 2})
+    idle = replace(spec, settings={**spec.settings, "idle_after": 2 * MINUTE})
     write(spec.input, "0", [line("u", 0)], [])
     write(spec.input, "1", [line("v", 90)], [])
     for name in ("2", "3"):
         write(spec.input, name, [], [])
+    for path in Path(spec.input).glob("*/*.jsonl"):
+        os.utime(path, (60 * int(path.stem), 60 * int(path.stem)))
     run_local(beside(idle))
     summary = run(idle)
     assert summary.steps == 4

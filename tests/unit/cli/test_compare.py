@@ -22,7 +22,7 @@ def answers(adstream: Adstream, ads: Path, tmp_path: Path) -> tuple[Answer, Answ
         out = tmp_path / gap
         adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", out, "--set", f"gap={gap}")
         left = table(out, "ad-sessions", load("ad-sessions"))
-        found.append(Answer(Variant(gap, "batch"), {"sessions": left.num_rows}, 0, left, 1.0))
+        found.append(Answer(Variant(gap, "batch"), {"sessions": left.num_rows}, 0, {"ad-sessions": left}, 1.0))
     return found[0], found[1]
 
 
@@ -43,23 +43,37 @@ def test_a_difference_is_exit_code_1_with_the_first_session(
 ) -> None:
     assert verdict(answers) == ExitCode.DIFFERENT
     said = capsys.readouterr().out
-    assert "DIFFERENT: 30m-batch and 2h-batch" in said
+    assert "DIFFERENT: 30m-batch and 2h-batch, in 'ad-sessions'" in said
     assert '30m-batch has {"key":{"window":{"start":0,"end":1805000},"userId":"ann"}' in said
     assert '2h-batch has {"key":{"window":{"start":0,"end":10805000},"userId":"ann"}' in said
 
 
 def test_what_one_lacks_at_the_end_is_a_difference(answers: tuple[Answer, Answer]) -> None:
     whole = answers[0]
-    short = replace(whole, variant=Variant("short", "batch"), materialised=whole.materialised.slice(0, 2))
+    short = replace(
+        whole, variant=Variant("short", "batch"), tables={"ad-sessions": whole.tables["ad-sessions"].slice(0, 2)}
+    )
     assert short.digest != whole.digest
     assert first_difference(short, whole).startswith('short-batch has nothing more\n30m-batch has {"key":')
 
 
 def test_a_session_given_twice_is_a_difference(answers: tuple[Answer, Answer]) -> None:
     whole = answers[0]
-    twice = replace(whole, variant=Variant("twice", "batch"), materialised=whole.materialised.take([0, 0, 1, 2]))
+    twice = replace(
+        whole, variant=Variant("twice", "batch"), tables={"ad-sessions": whole.tables["ad-sessions"].take([0, 0, 1, 2])}
+    )
     assert verdict([whole, twice]) == ExitCode.DIFFERENT
     assert "twice-batch has" in first_difference(whole, twice)
+
+
+def test_every_stream_of_an_answer_is_compared(
+    answers: tuple[Answer, Answer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    same, other = (answer.tables["ad-sessions"] for answer in answers)
+    one, two = (replace(answers[0], tables={"ad-sessions": same, "ad-engagements": second}) for second in (same, other))
+    assert verdict([one, one]) == ExitCode.OK
+    assert verdict([one, two]) == ExitCode.DIFFERENT
+    assert "in 'ad-engagements'" in capsys.readouterr().out
 
 
 def test_late_events_explain_a_difference(adstream: Adstream, ads: Path) -> None:

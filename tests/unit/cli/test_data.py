@@ -34,6 +34,21 @@ def test_streams_are_generated_by_their_options(adstream: Adstream, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ((), "there is no place for the streams: add --output, or --to-kafka"),
+        (("--to-kafka", "b:1", "--span", "1h"), "--span has no meaning for streams that happen now"),
+        (("--to-kafka", "b:1", "--output", "ads"), "the streams can't go to --output and --to-kafka"),
+        (("--to-kafka", "b:1", "--rate", "0"), "--rate=0: it must be above 0: give events a second"),
+        (("--to-kafka", "kafka://b:1"), "'kafka://b:1' is not the address of a broker"),
+    ],
+)
+def test_streams_have_one_place(adstream: Adstream, arguments: tuple[str, ...], message: str) -> None:
+    said = adstream("generate", *arguments)
+    assert (said.code, message in said.error) == (ExitCode.REFUSED, True), said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (("generate", "--evnts", "1"), "unknown option 'evnts': did you mean 'events'?"),
         (("generate", "--late", "2"), "--late=2: it must be less than or equal to 1"),
         (("generate", "--late-by", "1s"), "late_by (1000 ms) must be above disorder"),

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from common.cli.run import balance, show
+from common.cli.request import Request
+from common.cli.run import balance, persist, show
 from common.config.jobs import report_of
 from common.engines.launch import LOCK, LOG
-from common.errors import ExitCode
+from common.errors import AdstreamError, ExitCode
+from common.runtime.run import Run
+from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from tests.unit.cli.conftest import Adstream, record, write
 
@@ -101,6 +105,23 @@ def test_overwriting_a_stream_run_forgets_its_checkpoint(adstream: Adstream, ads
     assert "step 0:" in adstream(*line, "--until-caught-up", "--overwrite").err
 
 
+def test_the_input_is_also_called_the_source(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
+    said = adstream("run", "sessions", "--engine", "local", "--source", ads, "--output", tmp_path / "out")
+    assert values(said.out)["sessions"] == "3"
+
+
+def test_metrics_are_served_on_this_machine_only_unless_told_otherwise(
+    adstream: Adstream, ads: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    line = ("run", "sessions", "--engine", "local", "--input", ads, "--output", out, "--mode", "stream", "--drain")
+    said = adstream(*line, "--metrics-port", 0)
+    assert said.code == ExitCode.OK
+    assert "metrics at http://127.0.0.1:" in said.err
+    adstream(*line, "--metrics-port", 9108, "--metrics-host", "0.0.0.0", "--print-command")  # noqa: S104
+    assert json.loads((out / "_run" / "spec.json").read_text())["metrics"] == "0.0.0.0:9108"
+
+
 def test_the_command_is_printed_and_not_run(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     said = adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", out, "--print-command")
@@ -129,6 +150,7 @@ def test_verbose_shows_all_that_the_engine_prints(adstream: Adstream, ads: Path,
         ({"--set": "gap=soon"}, "--set gap=soon: 'soon' is not a duration: write 30m, 90s, 1h30m, 250ms or 2d"),
         ({"--config": "none.yaml"}, "config file 'none.yaml': no such file: check the path"),
         ({"--option": "master"}, "--option master: not a pair: write --option KEY=VALUE"),
+        ({"--metrics-port": "9108"}, "--metrics-port has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--drain": None}, "--drain has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--until-caught-up": None}, "--until-caught-up has no meaning in batch mode"),
         ({"--sink": "out"}, "sink 'out' is not the address of a broker: write kafka://HOST:PORT, or leave it out"),
@@ -177,7 +199,7 @@ def test_an_output_that_is_a_file_is_refused(adstream: Adstream, ads: Path, tmp_
     assert "is not a folder: choose another --output" in said.error
 
 
-@pytest.mark.parametrize(("assignment", "was"), [("buckets=8", "buckets=64"), ("gap=1h", "gap=1800000")])
+@pytest.mark.parametrize(("assignment", "was"), [("buckets=8", "buckets=64"), ("gap=1h", "sessions.gap=1800000")])
 def test_a_checkpoint_of_other_parameters_is_refused_before_the_engine_starts(
     adstream: Adstream, ads: Path, tmp_path: Path, assignment: str, was: str
 ) -> None:
@@ -214,3 +236,55 @@ def test_records_that_are_unaccounted_for_are_shown_loudly(
 
 def test_a_balance_names_its_terms() -> None:
     assert balance({"records_in": 3, "late": 3}, ("late", "dead_letters")) == "3 records in = 3 late + 0 dead letters"
+
+
+class Outages:
+    """Runs that end because the broker went away, each so many steps further than the one before; then a good one."""
+
+    def __init__(self, *steps: int) -> None:
+        self.steps = list(steps)
+        self.specs: list[JobSpec] = []
+
+    def __call__(self, spec: JobSpec) -> Summary:
+        self.specs.append(spec)
+        if not self.steps:
+            return Summary("sessions", "local", "stream", spec.output, {}, (), 1, 0, 0.0)
+        run = Run.open(spec)
+        kept = run.kept()
+        run.checkpoint.save(replace(kept, step=kept.step + self.steps.pop(0)))
+        raise AdstreamError("the broker does not answer", "start it", ExitCode.UNAVAILABLE)
+
+
+def stream(ads: Path, out: Path) -> Request:
+    return Request("sessions", "local", str(ads), out, mode="stream", until_caught_up=True, overwrite=True)
+
+
+def test_a_run_that_lost_its_broker_goes_on_when_told_to_retry(
+    ads: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outages = Outages(3, 0, 2)
+    persist(stream(ads, tmp_path / "out"), 60, outages)
+    assert len(outages.specs) == 4
+    assert capsys.readouterr().err == 3 * "adstream: the broker does not answer; starting again where it was\n"
+    kept = Run.open(outages.specs[0]).kept()
+    assert kept.step == 5, "it was overwritten by the first run only"
+
+
+def test_a_run_that_gets_no_further_in_its_time_ends(ads: Path, tmp_path: Path) -> None:
+    with pytest.raises(AdstreamError, match="the broker does not answer"):
+        persist(stream(ads, tmp_path / "out"), 1, Outages(*[0] * 10_000))
+
+
+def test_a_run_that_lost_its_broker_ends_unless_told_to_retry(ads: Path, tmp_path: Path) -> None:
+    outages = Outages(3)
+    with pytest.raises(AdstreamError, match="the broker does not answer"):
+        persist(stream(ads, tmp_path / "out"), 0, outages)
+    assert len(outages.specs) == 1
+
+
+def test_a_retry_that_is_no_duration_is_refused(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
+    said = adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", tmp_path, "--retry", "soon")
+    assert (said.code, said.error) == (
+        ExitCode.REFUSED,
+        "adstream: --retry: 'soon' is not a duration: write 30m, 90s, 1h30m, 250ms or 2d",
+    )

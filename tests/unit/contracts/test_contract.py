@@ -125,7 +125,7 @@ def test_an_unknown_stream_is_refused_with_the_nearest_names() -> None:
     with pytest.raises(AdstreamError, match=r"unknown stream 'ad-click': did you mean 'ad-clicks'\?") as refused:
         load("ad-click")
     assert refused.value.code == ExitCode.REFUSED
-    with pytest.raises(AdstreamError, match="choose one of ad-clicks, ad-engagements"):
+    with pytest.raises(AdstreamError, match="choose one of ad-anomalies, ad-clicks, ad-engagements"):
         load("zzz")
 
 

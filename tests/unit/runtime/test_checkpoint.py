@@ -10,13 +10,27 @@ from common.errors import AdstreamError
 from common.operators.sessions import STATE
 from common.runtime.checkpoint import MANIFEST, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
+from common.runtime.keyed import Stored
 from common.streams.folder import Position
+from common.topology.plan import compile_plan
+from jobs.sessions.settings import Settings
+from jobs.sessions.topology import topology
 
-FINGERPRINT = {"operator": "sessions", "gap": 10}
+PLAN = compile_plan(topology(Settings()))
+STAGES = PLAN.rounds[0]
 
 
 def start() -> Manifest:
-    return Manifest.start("sessions", Clock.start(("views",), 0), buckets=2, fingerprint=FINGERPRINT)
+    return Manifest.start(PLAN, Clock.start(("views",), 0), buckets=2)
+
+
+def written(checkpoint: Checkpoint, step: int, bucket: int) -> BucketState:
+    return BucketState(checkpoint.write_state(step, bucket, {"sessions": state("ada")}))
+
+
+def file_of(kept: BucketState) -> str:
+    (path,) = kept.stored["sessions"].paths
+    return path
 
 
 def state(user: str) -> pa.Table:
@@ -32,8 +46,8 @@ def test_a_manifest_comes_back_as_it_was_saved(tmp_path: Path) -> None:
         start(),
         step=3,
         position=Position({"views": 3}, {"views": "0002"}),
-        clock=Clock.start(("views",), 5).observe({"views": 100}),
-        buckets=(BucketState("state/000000002/00000.parquet", 11, {"open": 1}), BucketState()),
+        clock=Clock.start(("views",), 5).observe({"views": 100}, 7),
+        rounds=((BucketState({"sessions": Stored(("state/2/0.parquet",), (5,), 4)}, 11, {"open": 1}), BucketState()),),
         counters={"late": 2},
     )
     checkpoint.save(manifest)
@@ -42,22 +56,31 @@ def test_a_manifest_comes_back_as_it_was_saved(tmp_path: Path) -> None:
 
 def test_a_state_comes_back_as_it_was_written(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path)
-    path = checkpoint.write_state(7, 1, state("ada"))
-    assert checkpoint.read_state(BucketState(path), STATE).equals(state("ada"))
-    assert checkpoint.write_state(7, 0, STATE.empty_table()) == ""
-    assert checkpoint.read_state(BucketState(), STATE).equals(STATE.empty_table())
+    assert checkpoint.read_state(written(checkpoint, 7, 1), STAGES) == {"sessions": state("ada")}
+    assert checkpoint.write_state(7, 0, {"sessions": STATE.empty_table()}) == {"sessions": Stored()}
+    assert checkpoint.read_state(BucketState(), STAGES) == {"sessions": STATE.empty_table()}
 
 
 def test_state_that_no_manifest_names_is_swept(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path)
-    old, other, new = (checkpoint.write_state(step, b, state("ada")) for step, b in ((0, 0), (0, 1), (1, 0)))
-    checkpoint.save(replace(start(), step=2, buckets=(BucketState(new), BucketState(other))))
-    assert not (tmp_path / old).exists()
-    assert (tmp_path / other).exists()
-    assert (tmp_path / new).exists()
+    old, other, new = (written(checkpoint, step, bucket) for step, bucket in ((0, 0), (0, 1), (1, 0)))
+    checkpoint.save(replace(start(), step=2, rounds=((new, other),)))
+    assert not (tmp_path / file_of(old)).exists()
+    assert (tmp_path / file_of(other)).exists()
+    assert (tmp_path / file_of(new)).exists()
 
 
-@pytest.mark.parametrize("change", [{"gap": 20}, {"operator": "windows"}, {"buckets": 4}])
+def test_only_what_holds_something_can_be_due() -> None:
+    held = {"sessions": Stored(("state/2/0.parquet",), (5,), 4)}
+    assert BucketState(held, due=11).due_at(11)
+    assert not BucketState(held, due=11).due_at(10)
+    assert not BucketState({"sessions": Stored()}, due=11).due_at(11)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sessions.gap": 20}, {"sessions.operator": "windows"}, {"sessions.key": "advertisementId"}, {"buckets": 4}],
+)
 def test_other_parameters_are_refused(change: dict[str, object], tmp_path: Path) -> None:
     (name, value), *_ = change.items()
     manifest = start()
@@ -75,16 +98,16 @@ def test_a_torn_manifest_is_refused(content: str, tmp_path: Path) -> None:
 
 def test_a_torn_state_is_refused(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path)
-    path = checkpoint.write_state(0, 0, state("ada"))
-    whole = (tmp_path / path).read_bytes()
-    (tmp_path / path).write_bytes(whole[: len(whole) // 2])
+    kept = written(checkpoint, 0, 0)
+    path = tmp_path / file_of(kept)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(AdstreamError, match="the state can't be read"):
-        checkpoint.read_state(BucketState(path), STATE)
+        checkpoint.read_state(kept, STAGES)
 
 
 def test_clear_forgets_everything(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path)
-    checkpoint.save(replace(start(), buckets=(BucketState(checkpoint.write_state(0, 0, state("ada"))), BucketState())))
+    checkpoint.save(replace(start(), rounds=((written(checkpoint, 0, 0), BucketState()),)))
     checkpoint.clear()
     assert checkpoint.load() is None
     assert not list(tmp_path.rglob("*.parquet"))

@@ -37,6 +37,10 @@ def _typed(contract: Contract, kind: pa.DataType, path: str) -> st.SearchStrateg
         return st.lists(_values(contract, kind.value_field, path), max_size=ENOUGH)
     if pa.types.is_dictionary(kind):
         return st.sampled_from(symbols_at(contract, path))
+    return _scalar(kind, path)
+
+
+def _scalar(kind: pa.DataType, path: str) -> st.SearchStrategy[object]:
     if pa.types.is_timestamp(kind):
         return st.integers(0, LATEST)
     if pa.types.is_integer(kind):
@@ -44,6 +48,8 @@ def _typed(contract: Contract, kind: pa.DataType, path: str) -> st.SearchStrateg
         return st.integers(-(2**bits), 2**bits - 1)
     if pa.types.is_boolean(kind):
         return st.booleans()
+    if pa.types.is_floating(kind):
+        return st.floats(allow_nan=False, allow_infinity=False, width=kind.bit_width)
     if pa.types.is_binary(kind):
         return st.binary(max_size=ENOUGH)
     return st.text(min_size=1 if path.startswith("key") else 0, max_size=ENOUGH)

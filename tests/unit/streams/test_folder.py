@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -50,6 +51,16 @@ def test_a_position_goes_on_where_it_was_even_after_pickling(tmp_path: Path) -> 
     (tmp_path / "ad-clicks" / "b.jsonl").touch()
     again = pickle.loads(pickle.dumps(opened))  # noqa: S301 its own
     assert steps(again, first.position) == [["c/b.jsonl"]]
+
+
+def test_a_step_has_arrived_when_its_last_file_was_written(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["a.1.jsonl", "a.2.jsonl"], ["a.jsonl"])
+    for path, seconds in (("ad-views/a.1.jsonl", 3), ("ad-views/a.2.jsonl", 9.5), ("ad-clicks/a.jsonl", 4)):
+        os.utime(tmp_path / path, (seconds, seconds))
+    first, again = opened.next_step(Position()), opened.next_step(Position())
+    assert first is not None
+    assert first.arrived == 9_500
+    assert first == again
 
 
 def test_a_file_that_sorts_before_what_was_taken_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def test_a_step_that_is_taken_again_is_the_same(tmp_path: Path) -> None:
     following = source.next_step(first.position)
     assert following is not None
     assert (following.splits[0].start, following.splits[0].stop) == (5, 9)
+
+
+def test_when_a_step_arrived_is_written_down_with_it(tmp_path: Path) -> None:
+    before = time.time_ns() // 1_000_000
+    first = Planned(Growing([5]), str(tmp_path)).next_step(Position())
+    assert first is not None
+    assert before <= first.arrived <= time.time_ns() // 1_000_000
+    time.sleep(0.01)
+    again = Planned(Growing([]), str(tmp_path)).next_step(Position())
+    assert again == first
 
 
 def test_nothing_new_is_not_written_down(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def sessions_sink(grouped: Process, stream: str = "ad-sessions") -> Sink:
 
 
 def late_sink(grouped: Process, stream: str = "late-events") -> Sink:
-    return Sink(stream, Map("late-records", grouped.output("late"), LateRecords(0)))
+    return Sink(stream, Map(f"{grouped.id}-late", grouped.output("late"), LateRecords(0)))
 
 
 def refused(broken: Topology) -> str:
@@ -103,7 +103,7 @@ def test_two_nodes_of_one_id_are_refused() -> None:
 
 
 def test_one_node_that_is_met_on_two_paths_is_one() -> None:
-    assert check(topology(process(Merge("actions", (VIEWS, CLICKS))))).process_id == "sessions"
+    assert check(topology(process(Merge("actions", (VIEWS, CLICKS))))).rounds[0][0].id == "sessions"
 
 
 def test_late_events_without_a_sink_are_refused() -> None:
@@ -131,16 +131,32 @@ def test_an_output_that_the_operator_does_not_have_is_refused() -> None:
     ("key", "message"),
     [
         ("userID", "operator 'sessions', key column 'userID': its events don't have it: did you mean 'userId'?"),
-        ("eventTime", "operator 'sessions', key column 'eventTime': it is int64: make it string"),
+        ("action", "operator 'sessions', key column 'action': it is int8: make it string or int64"),
     ],
 )
 def test_a_key_that_the_events_do_not_have_is_refused(key: str, message: str) -> None:
     assert refused(topology(process(key=key))) == message
 
 
-def test_events_without_a_time_are_refused() -> None:
-    timeless = Sessions(event_schema=pa.schema([EVENTS.field("userId")]))
-    assert "time column 'eventTime': its events don't have it" in refused(topology(process(operator=timeless)))
+def test_a_time_of_another_type_is_refused() -> None:
+    in_seconds = Sessions(event_schema=EVENTS.set(1, pa.field("eventTime", pa.float64())))
+    said = refused(topology(process(operator=in_seconds)))
+    assert said == "operator 'sessions', time column 'eventTime': it is double: make it int64"
+
+
+def test_a_watermark_that_nothing_moves_is_refused() -> None:
+    timeless = Map("ads", Source("ad-engagements"), Gives(EVENTS))
+    assert refused(topology(process(timeless))) == (
+        "operator 'sessions' goes by event time, but no stream that it reads has one (ad-engagements): "
+        "name the field of the time in the stream's contract: event_time in stream.yaml"
+    )
+
+
+def test_a_table_by_a_key_that_the_events_do_not_have_is_refused() -> None:
+    broken = replace(Sessions(), state_key="session")
+    assert refused(topology(process(operator=broken))).startswith(
+        "operator 'sessions', state key column 'session': its events don't have it"
+    )
 
 
 @dataclass(frozen=True)
@@ -188,13 +204,20 @@ def test_an_outlet_that_does_not_give_its_contracts_records_is_refused() -> None
     )
 
 
-def test_two_keyed_operators_are_refused() -> None:
-    first, second = process(), replace(process(CLICKS), id="others")
-    broken = topology(
-        first,
-        sessions_sink(first),
-        late_sink(first),
-        Sink("ad-engagements", Map("a", second.output("sessions"), session_records)),
-        Sink("advertisements", Map("b", second.output("late"), session_records)),
+def test_an_output_that_does_not_give_the_next_operators_events_is_refused() -> None:
+    first = process()
+    second = Process("others", KeyBy(first.output("sessions"), "userId"), Sessions())
+    broken = topology(second, sessions_sink(second), late_sink(first), late_sink(second, "ad-engagements"))
+    assert refused(broken).startswith(
+        "incompatible contract, output 'sessions' of operator 'sessions' to operator 'others': field 'eventTime' is missing"
     )
-    assert "engines run one keyed operator a job, this has 2 (sessions, others)" in refused(broken)
+
+
+def test_a_sink_on_a_source_is_refused() -> None:
+    grouped = process()
+    broken = topology(grouped, sessions_sink(grouped), late_sink(grouped), Sink("ad-engagements", CLICKS))
+    assert refused(broken).startswith("the sink 'ad-engagements' hangs on the source 'ad-clicks'")
+
+
+def test_a_topology_without_an_operator_is_refused() -> None:
+    assert refused(Topology("job", ())).startswith("topology 'job' has no keyed operator")

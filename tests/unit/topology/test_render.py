@@ -4,6 +4,8 @@ import json
 import re
 
 from common.topology.render import edges, to_json, to_mermaid
+from jobs.anomalies.settings import Settings as AnomalySettings
+from jobs.anomalies.topology import topology as anomalies_topology
 from jobs.sessions.settings import Settings
 from jobs.sessions.topology import topology
 
@@ -54,3 +56,15 @@ def test_json_names_streams_with_owners_nodes_with_parameters_and_edges_between_
     assert operator["parameters"] == {"operator": "Sessions", "gap": 5_400_000, "grace": 0, "dedupe": True}
     known = {node["id"] for node in plan["nodes"]} | {stream["stream"] for stream in plan["streams"]}
     assert all({edge["from"], edge["to"]} <= known for edge in plan["edges"])
+
+
+def test_nodes_keyed_by_one_column_are_drawn_apart() -> None:
+    anomalies = to_mermaid(anomalies_topology(AnomalySettings()))
+    names = [match[1] for match in re.finditer(r"^    (node_\w+)[\[({]", anomalies, re.MULTILINE)]
+    assert len(set(names)) == len(names)
+    assert names.count("node_clicks_by_userId") == names.count("node_actions_by_userId") == 1
+
+
+def test_an_operator_that_is_composed_of_another_shows_its_parameters_too() -> None:
+    anomalies = to_mermaid(anomalies_topology(AnomalySettings(click_window="15m")))
+    assert "<b>click-windows</b><br/>subject userId · size 15m · every 1m · grace 30m" in anomalies

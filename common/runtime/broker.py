@@ -1,0 +1,50 @@
+"""What must hold on a broker before a job starts; each check fails with one line, and no engine is started for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from common.runtime.checkpoint import SCHEMAS, Manifest
+from common.runtime.run import Run
+from common.streams.folder import Position
+from common.streams.kafka.address import Address
+from common.streams.kafka.schemas import Schemas
+from common.streams.kafka.source import KafkaSource, partition_counts
+from common.streams.kafka.topics import internal_topics
+from common.streams.source import BROKER
+
+
+def check_broker(run: Run, kept: Manifest | None) -> None:
+    """Makes the checks of the streams that a run reads from a broker and writes to one.
+
+    The schemas that it will need are then kept beside its checkpoint.
+
+    Args:
+        run: The run.
+        kept: The checkpoint with which it goes on; None where it begins anew.
+
+    Raises:
+        AdstreamError: A broker or a registry is not reached (`UNAVAILABLE`); a stream or a schema is missing;
+            records expired unread; partitions are not as they were or should be; the sink is ahead of the checkpoint.
+    """
+    if run.spec.input.startswith(BROKER):
+        source = KafkaSource.open(run.spec.input, run.plan.sources)
+        if run.settings.copartition == "required":
+            source.check_copartitioned()
+        source.starts(kept.position if kept else Position())
+        _schemas(run, source.address).fetch(read=run.plan.sources, written=())
+    if run.spec.sink:
+        address = Address.parse(run.spec.sink)
+        partition_counts(address, _written(run))
+        _schemas(run, address).fetch(read=(), written=run.plan.sinks)
+        if kept is not None:
+            run.check_sink(kept)  # before it fences a run that is further
+
+
+def _written(run: Run) -> Iterable[str]:
+    return (*run.plan.sinks, *(topic.name for topic in internal_topics(run.spec.job)))
+
+
+def _schemas(run: Run, address: Address) -> Schemas:
+    return Schemas(address.registry, str(Path(run.spec.checkpoint, SCHEMAS)))

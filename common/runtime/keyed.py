@@ -1,0 +1,191 @@
+"""Tables by key that only grow: a step reads and writes the rows of the keys that arrived, whatever the table's size.
+
+What a stage holds in a bucket lies in segments, each written once: an Arrow file sorted by the hash of the key. A
+step adds a segment with the rows that its keys have now, or with a mark that a key is gone. Rows are found by
+binary search in the mapped files, the newest segment first. Before segments become many they are merged, each with
+those that are not much smaller than what follows them, so that a row is rewritten a few times in its life, not once a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from common.errors import AdstreamError
+from common.operators.buckets import hash64
+
+HASH, GONE = "__hash", "__gone"
+GROWTH = 8
+"""A segment stays as it is while it has over `GROWTH` times the rows of all that follow it."""
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The files that hold what a stage has in a bucket.
+
+    Attributes:
+        paths: The files, oldest first, relative to the checkpoint: one for state by bucket, segments for a table by key.
+        rows: How many rows each has.
+        live: How many rows are held: those that are neither replaced nor gone.
+    """
+
+    paths: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
+    live: int = 0
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Stored:
+        """Reads what `dataclasses.asdict` and JSON made of it."""
+        return cls(tuple(content["paths"]), tuple(content["rows"]), content["live"])
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The tables by key of a checkpoint folder.
+
+    Attributes:
+        root: The folder of the checkpoint.
+    """
+
+    root: str
+
+    def find(self, stored: Stored, keys: pa.Array, key: str, schema: pa.Schema) -> pa.Table:
+        """The rows of some keys.
+
+        Args:
+            stored: The table.
+            keys: Distinct keys, `int64` or `string`.
+            key: The name of the key column.
+            schema: The schema of the rows.
+
+        Raises:
+            AdstreamError: A segment is not there, or not whole.
+        """
+        found: list[pa.Table] = []
+        hashes = hash64(keys)
+        for path in reversed(stored.paths):
+            if not len(keys):
+                break
+            rows, known = _find(self._read(path), keys, hashes, key)
+            found.append(rows.filter(pc.invert(rows[GONE])).select(schema.names))
+            keys, hashes = keys.filter(pa.array(~known)), hashes[~known]
+        return _under(schema, pa.concat_tables(found)) if found else schema.empty_table()
+
+    def replace(self, stored: Stored, name: str, key: str, old: pa.Table, new: pa.Table) -> Stored:
+        """The table with other rows for some keys.
+
+        Args:
+            stored: The table as it is.
+            name: The name of the segment that is written, relative to the checkpoint; no other may have it.
+            key: The name of the key column.
+            old: All rows of these keys, as `find` gave them.
+            new: The rows that they have now; a key of `old` that is not among them is gone.
+        """
+        gone = pc.unique(old[key]).filter(pc.invert(pc.is_in(pc.unique(old[key]), value_set=pc.unique(new[key]))))
+        if not new.num_rows and not len(gone):
+            return stored
+        segment = _sorted(pa.concat_tables([_marked(new, gone=False), _gone(gone, key, new.schema)]), key)
+        live = stored.live + new.num_rows - old.num_rows
+        first = _first_to_merge(stored.rows, segment.num_rows)
+        if first < len(stored.paths):
+            # Nothing older is left that a mark could hide.
+            segment = _merged([self._read(path) for path in stored.paths[first:]], segment, key, marks=first > 0)
+        if segment.num_rows:
+            self._write(name, segment)
+            return Stored((*stored.paths[:first], name), (*stored.rows[:first], segment.num_rows), live)
+        return Stored(stored.paths[:first], stored.rows[:first], live)
+
+    def everything(self, stored: Stored, key: str, schema: pa.Schema) -> pa.Table:
+        """All rows of a table, in no order."""
+        if not stored.paths:
+            return schema.empty_table()
+        *older, newest = (self._read(path) for path in stored.paths)
+        return _under(schema, _merged(older, newest, key, marks=False).select(schema.names))
+
+    def _read(self, path: str) -> pa.Table:
+        try:
+            with pa.memory_map(str(Path(self.root, path))) as file:
+                return pa.ipc.open_file(file).read_all()
+        except (OSError, pa.ArrowException) as error:
+            raise AdstreamError(
+                f"checkpoint '{Path(self.root, path)}': the state can't be read ({error})",
+                "restore the folder, or start with a new --checkpoint folder",
+            ) from error
+
+    def _write(self, path: str, segment: pa.Table) -> None:
+        target = Path(self.root, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A task that is run twice at once writes the same rows twice; neither sees the other's half.
+        staged = target.with_suffix(f".{uuid4().hex}")
+        with pa.ipc.new_file(str(staged), segment.schema) as file:
+            file.write_table(segment.combine_chunks())
+        staged.replace(target)
+
+
+def _find(segment: pa.Table, keys: pa.Array, hashes: Ints, key: str) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
+    """The rows of a segment that have one of the keys, and which of the keys these are."""
+    held = segment[HASH].to_numpy()
+    first, behind = np.searchsorted(held, hashes, "left"), np.searchsorted(held, hashes, "right")
+    counts = behind - first
+    of_key = np.repeat(np.arange(len(keys)), counts)
+    place = np.arange(len(of_key)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
+    rows = segment.take(pa.array(place))
+    # Two strings may have one hash.
+    same = pc.equal(rows[key], keys.take(pa.array(of_key))).to_numpy()
+    known = np.zeros(len(keys), dtype=np.bool_)
+    known[of_key[same]] = True
+    return rows.filter(pa.array(same)), known
+
+
+def _marked(rows: pa.Table, *, gone: bool) -> pa.Table:
+    """Rows as a segment has them, where every column but the key may be null."""
+    hashless = rows.append_column(GONE, pa.array(np.full(rows.num_rows, gone)))
+    return _under(pa.schema([field.with_nullable(True) for field in hashless.schema]), hashless)
+
+
+def _under(schema: pa.Schema, rows: pa.Table) -> pa.Table:
+    """The same columns under a schema that says otherwise what may be null; a cast refuses some nested nulls."""
+    return pa.Table.from_arrays(rows.columns, schema=schema)
+
+
+def _gone(keys: pa.Array, key: str, schema: pa.Schema) -> pa.Table:
+    columns = [keys if field.name == key else pa.nulls(len(keys), field.type) for field in schema]
+    nullable = pa.schema([field.with_nullable(True) for field in schema])
+    return _marked(pa.table(columns, schema=nullable), gone=True)
+
+
+def _sorted(rows: pa.Table, key: str) -> pa.Table:
+    """Rows with their hashes, in the order of these."""
+    hashes = hash64(rows[key].combine_chunks()) if rows.num_rows else np.zeros(0, dtype=np.int64)
+    order = np.argsort(hashes, kind="stable")
+    return rows.take(pa.array(order)).append_column(HASH, pa.array(hashes[order]))
+
+
+def _first_to_merge(rows: tuple[int, ...], added: int) -> int:
+    """The first of the segments that a new one of `added` rows is merged with; their number, for none."""
+    first, following = len(rows), added
+    while first and rows[first - 1] <= GROWTH * following:
+        first -= 1
+        following += rows[first]
+    return first
+
+
+def _merged(older: list[pa.Table], newest: pa.Table, key: str, *, marks: bool) -> pa.Table:
+    """Segments as one: of each key, the rows of the newest that has it."""
+    kept = [newest]
+    for segment in reversed(older):
+        newer = pa.chunked_array([chunk for part in kept for chunk in part[key].chunks], newest[key].type)
+        kept.append(segment.filter(pc.invert(pc.is_in(segment[key], value_set=pc.unique(newer)))))
+    rows = pa.concat_tables(kept)
+    rows = rows if marks else rows.filter(pc.invert(rows[GONE]))
+    return rows.take(pc.sort_indices(rows[HASH]))
