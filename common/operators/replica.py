@@ -22,8 +22,9 @@ import pyarrow.compute as pc
 from common.operators.order import order_by
 from common.operators.step import BEGINNING, END, Step, Watermarks
 
-SNAPSHOT, CHANGE, TRUNCATION = 0, 1, 2
-"""The kinds of events: a row that a snapshot read, a change, the end of all rows."""
+SNAPSHOT, CHANGE, TRUNCATION, ECHO, MARK = range(5)
+"""The kinds of events: a row that a snapshot read, a change, the end of all rows, the same as it reaches the other
+buckets, and the null value that follows a deletion. Neither echoes nor marks are records that tell something."""
 
 STATE = pa.schema(
     [
@@ -84,7 +85,7 @@ class Replica:
             time: Not used: no change is too late.
         """
         kind = events["kind"].to_numpy()
-        truncations, arrived = events.filter(kind == TRUNCATION), events.filter(kind != TRUNCATION)
+        truncations, arrived = events.filter((kind == TRUNCATION) | (kind == ECHO)), events.filter(kind < TRUNCATION)
         before = _truncated(state)
         truncated = max([before, *truncations["position"].to_pylist()])
         held = state.filter(state["key"].is_valid())
@@ -102,7 +103,8 @@ class Replica:
         counters = {
             "changes": newest.changes,
             "stale": arrived.num_rows - newest.changes,
-            "truncations": truncations.num_rows,
+            "truncations": int((kind == TRUNCATION).sum()),
+            "marks": int((kind == MARK).sum()),
         }
         return Step(after, {"table": table}, counters, {"rows": pc.sum(after["there"]).as_py() or 0}, END)
 

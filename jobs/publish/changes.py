@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from common.contracts.contract import load
 from common.errors import AdstreamError
 from common.operators.buckets import key_in_each
-from common.operators.replica import CHANGE, SNAPSHOT, TRUNCATION, Replica
-from common.streams.columns import enum_texts, timestamps_to_ms
+from common.operators.replica import CHANGE, ECHO, MARK, SNAPSHOT, TRUNCATION, Replica
+from common.operators.step import BEGINNING
+from common.streams.columns import as_array, enum_texts, timestamps_to_ms
 
 PRIVATE, PUBLIC = "advertisement-changes", "advertisements"
 ROW: pa.StructType = load(PUBLIC).arrow.field("value").type
@@ -28,8 +29,7 @@ EVENTS = Replica(ROW).event_schema
 class AsChange:
     """Records of `advertisement-changes` as events of the replica; a truncation as one event for each bucket.
 
-    A row whose owner deleted it is gone, like one that was deleted. The null value that follows a deletion, for
-    compaction, says nothing new.
+    A row whose owner deleted it is gone, like one that was deleted.
 
     Attributes:
         buckets: How many buckets the job has.
@@ -45,13 +45,16 @@ class AsChange:
         told = records.filter(records["value"].is_valid()).combine_chunks()
         operation = _operations(told)
         truncated = pc.equal(operation, "t")
-        keyless = pc.and_(told["key"].combine_chunks().is_null(), pc.invert(truncated)) if told.num_rows else truncated
-        if pc.any(keyless).as_py():
+        keyless = records["key"].is_null().to_numpy()
+        keyless[np.flatnonzero(records["value"].is_valid().to_numpy())[truncated.to_numpy(zero_copy_only=False)]] = (
+            False
+        )
+        if keyless.any():
             raise AdstreamError(
                 f"stream '{PRIVATE}': a change without a key", "give the table a primary key, and take it up anew"
             )
         changes = self._changes(told.filter(pc.invert(truncated)))
-        return pa.concat_tables([changes, self._truncations(told.filter(truncated))])
+        return pa.concat_tables([changes, self._truncations(told.filter(truncated)), _marks(records)])
 
     def _changes(self, told: pa.Table) -> pa.Table:
         if not told.num_rows:
@@ -72,8 +75,19 @@ class AsChange:
         each = pa.array(np.repeat(np.arange(rows), places))
         moment = [column.take(each) for column in _moment(told["value"].combine_chunks())]
         keys = self._everywhere.take(pa.array(np.tile(np.arange(places), rows)))
-        kind = pa.array(np.full(rows * places, TRUNCATION, dtype=np.int8))
+        kind = pa.array(np.where(np.arange(rows * places) % places, ECHO, TRUNCATION).astype(np.int8))
         return pa.table([keys, *moment, kind, pa.nulls(rows * places, ROW)], schema=EVENTS)
+
+
+def _marks(records: pa.Table) -> pa.Table:
+    """The null values that follow deletions, for compaction."""
+    marks = records.filter(records["value"].is_null()).combine_chunks()
+    if not marks.num_rows:
+        return EVENTS.empty_table()
+    nowhen = pa.array(np.full(marks.num_rows, BEGINNING))
+    kind = pa.array(np.full(marks.num_rows, MARK, dtype=np.int8))
+    key = as_array(marks["key"]).field("id").cast(pa.string())
+    return pa.table([key, nowhen, nowhen, kind, pa.nulls(marks.num_rows, ROW)], schema=EVENTS)
 
 
 def _operations(told: pa.Table) -> pa.Array:

@@ -18,5 +18,5 @@ def topology(settings: Settings) -> Topology:
     return Topology(
         name="publish",
         sinks=(Sink(PUBLIC, Map("advertisement-records", replica.output("table"), advertisement_records)),),
-        balance=("changes", "stale", "truncations", "dead_letters"),
+        balance=("changes", "stale", "truncations", "marks", "dead_letters"),
     )

@@ -11,7 +11,8 @@ from common.contracts.contract import load
 from common.engines.local.translate import run
 from common.errors import AdstreamError
 from common.operators.buckets import bucket_of
-from common.operators.replica import CHANGE, SNAPSHOT, TRUNCATION
+from common.operators.replica import CHANGE, ECHO, MARK, SNAPSHOT, TRUNCATION
+from common.operators.step import BEGINNING
 from common.runtime.spec import JobSpec
 from common.streams.materialise import table
 from jobs.publish.changes import EVENTS, AsChange
@@ -49,12 +50,13 @@ def test_envelopes_become_events_without_what_is_internal() -> None:
         ("3", 40, CHANGE, {"name": "Anvils & co", "type": "Pets"}),
         ("4", 50, CHANGE, None),
         ("5", 60, CHANGE, None),
+        ("4", BEGINNING, MARK, None),
     ]
 
 
 def test_a_truncation_reaches_every_bucket() -> None:
     events = AsChange(7)(records(LOG[2]))
-    assert events["kind"].to_pylist() == [TRUNCATION] * 7
+    assert events["kind"].to_pylist() == [TRUNCATION] + [ECHO] * 6
     assert bucket_of(events["key"], 7).tolist() == list(range(7))
 
 
