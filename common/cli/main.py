@@ -25,7 +25,8 @@ Exit codes: 0 done, 1 the answers differ or records are missing, 2 the request i
 or a service is not there, 70 a defect, 130 interrupted.
 """
 
-CLIENT = "confluent_kafka"
+EXTRAS = {"confluent_kafka": "kafka", "adbc_driver_postgresql": "postgres", "adbc_driver_manager": "postgres"}
+"""Packages that not every installation has, and the extras that bring them."""
 
 app = App(
     name="adstream", help=HELP, help_format="markdown", version=version("adstream"), suppress_keyboard_interrupt=False
@@ -36,11 +37,13 @@ app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
 app.command(contracts.app)
 app.command(services.app)
-# These need the client of a broker, which not every installation has: they are imported when they are called.
+# These need the client of a broker or of a database, which not every installation has: they are imported when called.
 app.command("common.cli.streams:app", name="streams", help="The streams of a broker, from their contracts.")
 app.command("common.cli.progress:lag", name="lag", help="Show how far a job is behind its input streams.")
 app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
 app.command("common.cli.progress:reset", name="reset", help="Let a job begin anew.")
+app.command("common.cli.liberate:liberate", name="liberate", help="Free rows of a database into a stream, by query.")
+app.command("common.cli.outbox:app", name="outbox", help="Publish what applications write beside their changes.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,9 +63,10 @@ def invoke(arguments: Sequence[str]) -> int:
         show_error(error)
         return error.code
     except ModuleNotFoundError as error:
-        if error.name != CLIENT:
+        if error.name not in EXTRAS:
             raise
-        show_error(AdstreamError(f"{CLIENT} is not installed", "uv sync --extra kafka", ExitCode.UNAVAILABLE))
+        remedy = f"uv sync --extra {EXTRAS[error.name]}"
+        show_error(AdstreamError(f"{error.name} is not installed", remedy, ExitCode.UNAVAILABLE))
         return ExitCode.UNAVAILABLE
     except OSError as error:  # a full disk, a folder without permission
         show_error(AdstreamError(f"{error.filename or 'output'}: {error.strerror}"))

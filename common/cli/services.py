@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +13,14 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from common.cli.console import err, out
+from common.config.jobs import jobs
+from common.names import pick
+from common.services.connectors import forget, start
 from common.services.process import Record
 from common.services.stack import SERVICES, Stack
 
 HOME = "ADSTREAM_SERVICES"
+CONNECTOR = "connector.json"
 
 
 def default_home() -> Path:
@@ -80,6 +86,38 @@ def down(*names: Names, home: Home = None) -> None:
         stopped += 1
     if not stopped:
         out.print("nothing ran")
+
+
+@app.command
+def connector(
+    job: Annotated[str, Parameter(help="The job whose connector it is: the folder of its connector.json.")] = "publish",
+    /,
+    *,
+    database: Annotated[
+        str, Parameter(env_var="ADSTREAM_DATABASE", show_default=False, help="That of the local services if absent.")
+    ] = "",
+    anew: Annotated[
+        bool, Parameter(negative="", help="Forget its place in the log, and read the whole table first.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Start the connector that brings a database's changes into the private stream of a job.
+
+    The stream must be there: adstream streams create.
+
+        adstream services connector publish --database postgresql://postgres@127.0.0.1:5432/shop
+    """
+    chosen = stack(home)
+    config = json.loads(files("jobs").joinpath(pick("job", job, _with_connector())).joinpath(CONNECTOR).read_text())
+    with err.status("starting"):
+        if anew:
+            forget(chosen.endpoint("connect", "url"), job)
+        start(chosen.endpoint("connect", "url"), job, config, database or chosen.endpoint("postgres", "url"))
+    out.print(f"connector '{job}' reads", highlight=False)
+
+
+def _with_connector() -> tuple[str, ...]:
+    return tuple(job for job in jobs() if files("jobs").joinpath(job).joinpath(CONNECTOR).is_file())
 
 
 def _show(rows: Iterable[tuple[str, Record | None]]) -> None:

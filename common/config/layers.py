@@ -28,8 +28,8 @@ from common.errors import AdstreamError
 from common.names import nearest, pick
 
 PREFIX = "ADSTREAM_"
-NO_SETTINGS = frozenset({"ADSTREAM_BROKER", "ADSTREAM_KAFKA_PASSWORD", "ADSTREAM_SERVICES"})
-"""Variables of the suite that belong to no job: where a broker is, how to log in there, where services lie."""
+NO_SETTINGS = frozenset({"ADSTREAM_BROKER", "ADSTREAM_DATABASE", "ADSTREAM_KAFKA_PASSWORD", "ADSTREAM_SERVICES"})
+"""Variables of the suite that belong to no job: where a broker is, a database, services, how to log in."""
 
 Model = TypeVar("Model", bound=BaseModel)
 

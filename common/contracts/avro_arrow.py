@@ -10,7 +10,10 @@ import pyarrow as pa
 from common.errors import AdstreamError
 
 AvroSchema = dict[str, Any]
-"""An Avro schema as JSON: an object, such as `{"type": "record", …}` or `{"type": "string", "doc": …}`."""
+"""An Avro schema as JSON: an object, such as `{"type": "record", …}` or `{"type": "string", "doc": …}`.
+
+Only the key of a stream that a foreign tool writes may be a list, its union with null.
+"""
 
 _PRIMITIVES: Mapping[str, pa.DataType] = {
     "boolean": pa.bool_(),

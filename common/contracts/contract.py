@@ -54,6 +54,10 @@ class StreamMeta(BaseModel):
     namespace: str = Field(min_length=1, description="the domain it belongs to: the namespace of its schemas")
     kind: Literal["event", "entity"]
     event_time: str | None = Field(default=None, description="the field of the value that says when the event happened")
+    encoding: Literal["avro", "json"] = Field(
+        default="avro",
+        description="how records stand on a broker: with a registered schema, or as JSON that a foreign tool writes",
+    )
     tags: Tags = Tags()
     partitions: int = Field(ge=1, description="how many partitions its topic has on a broker")
     retention: Duration | None = Field(default=None, ge=1, description="how long records are kept; for ever if absent")

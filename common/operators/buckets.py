@@ -104,3 +104,19 @@ def concat(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
     """The rows of all tables, in order; an empty table of `schema` for none."""
     kept = [table for table in tables if table.num_rows]
     return pa.concat_tables(kept) if kept else schema.empty_table()
+
+
+def key_in_each(buckets: int) -> pa.Array:
+    """A key for each bucket, in the order of the buckets: what is sent to all of them reaches every part of a state.
+
+    Args:
+        buckets: How many buckets the job has.
+    """
+    # Each try is a new bucket with a chance of 1 in `buckets` at worst, so few are missing after 16 tries a bucket.
+    tries = 16 * buckets
+    while True:
+        keys = pa.array([str(number) for number in range(tries)])
+        found, first = np.unique(bucket_of(keys, buckets), return_index=True)
+        if len(found) == buckets:
+            return keys.take(pa.array(first))
+        tries *= 2

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import AdstreamError, ExitCode
-from common.services.process import Launch, answers, kept_port
+from common.services.process import Launch, kept_port
 
 NEEDS: tuple[str, ...] = ()
 PATIENCE = 30.0
@@ -50,7 +50,7 @@ def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
     return Launch(
         command=[str(programs / "postgres"), "-D", str(data), *settings],
         endpoints={"url": f"postgresql://postgres@127.0.0.1:{port}/{DATABASE}"},
-        ready=lambda: answers(port),
+        ready=lambda: _accepts(programs / "pg_isready", port),
         user=user,
         stop_signal=signal.SIGINT,  # SIGTERM waits until every client has left (PostgreSQL, "Shutting Down the Server")
     )
@@ -63,6 +63,12 @@ def _programs() -> Path:
     if not found:
         raise AdstreamError("PostgreSQL is not installed", "apt-get install postgresql", ExitCode.UNAVAILABLE)
     return Path(found).resolve().parent
+
+
+def _accepts(pg_isready: Path, port: int) -> bool:
+    """Whether the server takes sessions: its port answers before it has recovered from a crash."""
+    command = [str(pg_isready), "--host=127.0.0.1", f"--port={port}", "--quiet"]
+    return subprocess.run(command, check=False).returncode == 0
 
 
 def _user() -> str | None:

@@ -1,4 +1,4 @@
-"""Columns between contracts and operators: timestamps (`timestamp[ms, UTC]` and `int64` epoch ms), and single arrays."""
+"""Columns between contracts and operators: timestamps (`timestamp[ms, UTC]` and `int64` epoch ms), enums, single arrays."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ def timestamps_to_ms(column: Column) -> Column:
 def ms_to_timestamps(column: Column) -> Column:
     """`int64` epoch ms as `timestamp[ms, UTC]`; a view, so nulls stay nulls."""
     return _viewed(column, TIMESTAMP)
+
+
+def enum_texts(array: pa.DictionaryArray, texts: pa.Array | None = None) -> pa.Array:
+    """An enum as text.
+
+    Args:
+        array: The enum. Below a null struct Arrow lets it point anywhere, even into an empty dictionary.
+        texts: What stands for each entry of its dictionary; the entry itself if None.
+    """
+    entries = array.dictionary if texts is None else texts
+    return entries.take(array.indices) if len(entries) else pa.nulls(len(array), entries.type)
 
 
 def _viewed(column: Column, to: pa.DataType) -> Column:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.contracts.contract import Contract
-from common.streams.columns import ms_to_timestamps
+from common.streams.columns import enum_texts, ms_to_timestamps
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -263,7 +263,7 @@ def _epoch_ms(array: pa.Array) -> pa.Array:
 def _shown(array: pa.Array) -> list[Any]:
     """Values for a reason; a bad one may not even be UTF-8."""
     if pa.types.is_dictionary(array.type):
-        array = array.dictionary.take(array.indices)
+        array = enum_texts(array)
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         raws = array.cast(pa.large_binary()).to_pylist()
         return [raw and raw.decode(errors="replace") for raw in raws]

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import fastavro
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
 from common.streams.avro_schema import record_schema
+from common.streams.columns import enum_texts
 from common.streams.json_text import json_lines
 
 TEXT_BYTES = 64 * 2**20
@@ -96,7 +98,8 @@ class ParquetEncoder:
 
     def write(self, records: pa.Table) -> None:
         """Appends records as a row group."""
-        self._writer.write_table(records if records.schema == self._schema else records.cast(self._schema))
+        given = records if records.schema == self._schema else records.cast(self._schema)
+        self._writer.write_table(pa.table([_filled(column) for column in given.columns], schema=self._schema))
 
     def close(self) -> None:
         """Completes the file."""
@@ -113,6 +116,21 @@ def open_encoder(path: Path, contract: Contract) -> Encoder:
     if path.suffix == ".parquet":
         return ParquetEncoder(path, contract.arrow)
     return AvroEncoder(path, contract) if path.suffix == ".avro" else JsonlEncoder(path)
+
+
+def _filled(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Structs whose nulls hold no nulls of their own: Arrow does not look below a null, Parquet's writer does."""
+    if not column.null_count or not pa.types.is_struct(column.type):
+        return column
+    values = column.combine_chunks()
+    valid = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
+    if not valid.size:
+        return pa.chunked_array([pa.array([None] * len(values), column.type)])
+    rows = np.full(len(values), valid[0])
+    rows[valid] = valid
+    whole = values.take(pa.array(rows))
+    children = [whole.field(i) for i in range(column.type.num_fields)]
+    return pa.chunked_array([pa.StructArray.from_arrays(children, fields=list(column.type), mask=values.is_null())])
 
 
 def _parts(records: pa.Table) -> Iterator[pa.Table]:
@@ -146,7 +164,7 @@ def _values(array: pa.Array) -> list[Any]:
         lists = [items[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)] if ends else []
         return _with_nulls(array, lists)
     if pa.types.is_dictionary(kind):
-        return array.dictionary.take(array.indices).to_pylist()
+        return enum_texts(array).to_pylist()
     if pa.types.is_timestamp(kind):
         array = array.view(pa.int64())
     if pa.types.is_integer(array.type) and not array.null_count:

@@ -7,6 +7,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from common.streams.columns import enum_texts
+
 _NULL = pa.scalar("null")
 
 
@@ -40,7 +42,7 @@ def _text(array: pa.Array) -> pa.Array:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return _array(array)
     if pa.types.is_dictionary(kind):
-        return json_text(array.dictionary.cast(pa.string())).take(array.indices)
+        return enum_texts(array, json_text(array.dictionary.cast(pa.string())))
     if pa.types.is_timestamp(kind):
         return array.cast(pa.timestamp("ms", kind.tz), safe=False).view(pa.int64()).cast(pa.string())
     if pa.types.is_floating(kind):

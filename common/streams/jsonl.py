@@ -38,6 +38,10 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
+Letter = tuple[int, bytes, str]
+"""The number of a line in its block, the line, and what is wrong with it."""
+
+
 def read_jsonl(split: Split, contract: Contract, latest_allowed: int) -> Iterator[Decoded]:
     """Reads the lines that begin in a split.
 
@@ -60,6 +64,19 @@ def read_jsonl(split: Split, contract: Contract, latest_allowed: int) -> Iterato
             yield Decoded(records, dead_letters(split, dead))
             if lines_before is not None:
                 lines_before += lines.count
+
+
+def decode_lines(block: bytes, contract: Contract, latest_allowed: int) -> tuple[pa.Table, list[Letter]]:
+    """The records of lines that are not in a file, and a letter for every other line, both in order.
+
+    Args:
+        block: A record `{"key": …, "value": …}` a line; empty for none.
+        contract: The contract of the stream.
+        latest_allowed: As `conform` takes it.
+    """
+    if not block:
+        return contract.arrow.empty_table(), []
+    return _Parser(contract, latest_allowed).parse(_Lines.of(block))
 
 
 def _blocks(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
@@ -132,10 +149,6 @@ class _Lines:
         long = np.flatnonzero(self.ends - self.starts > DEEP).tolist()
         deep = [i for i in long if self.line(i).count(b"{") + self.line(i).count(b"[") > DEEP]
         return np.array(deep, dtype=np.int64)
-
-
-Letter = tuple[int, bytes, str]
-"""The number of a line in its block, the line, and what is wrong with it."""
 
 
 class _Parser:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import random
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+import pyarrow as pa
 import pytest
 
 from common.cli.main import invoke
+from common.contracts.contract import load
+from common.operators.step import END
 from common.services.stack import Stack
 from common.streams.kafka import admin
 from common.streams.kafka.address import PASSWORD, Address
+from common.streams.kafka.reader import read_kafka
+from common.streams.kafka.source import KafkaSource
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,57 @@ class Said:
 
 
 Adstream = Callable[..., Said]
+
+ADVERTISEMENT = """\
+CREATE TABLE advertisement (
+    id bigint PRIMARY KEY, name text, type text NOT NULL, is_deleted boolean NOT NULL DEFAULT false,
+    updated_at timestamptz NOT NULL DEFAULT now())"""
+
+
+Change = Callable[[psycopg.Connection, random.Random, int], None]
+"""Changes something in a session's transaction; the number is another one each time."""
+
+
+class Writers(threading.Thread):
+    """Sessions that change a database side by side, as long as the context lasts; some take long, some give up.
+
+    Args:
+        database: The URL of the database.
+        change: What they do.
+        seed: What decides who does what when.
+    """
+
+    def __init__(self, database: str, change: Change, seed: int) -> None:
+        super().__init__()
+        self._database, self._change, self._seed = database, change, seed
+        self._ended = threading.Event()
+        self.changes = 0
+
+    def run(self) -> None:
+        chance, number = random.Random(self._seed), 0
+        sessions = [psycopg.connect(self._database, options="-c lock_timeout=20ms") for _ in range(4)]
+        while not self._ended.wait(0.002):
+            session, number = chance.choice(sessions), number + 1
+            try:
+                if chance.random() < 0.3:
+                    session.commit() if chance.random() < 0.8 else session.rollback()
+                else:
+                    self._change(session, chance, number)
+                    self.changes += 1
+            except psycopg.Error:
+                session.rollback()
+        for session in sessions:
+            with suppress(psycopg.Error):
+                session.commit()
+            session.close()
+
+    def __enter__(self) -> Writers:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +113,16 @@ def broker(services: Stack) -> Address:
 
 
 @pytest.fixture
+def database(services: Stack) -> Iterator[str]:
+    """The URL of an empty database."""
+    list(services.up(["postgres"]))
+    home = services.endpoint("postgres", "url")
+    execute(home, "DROP DATABASE IF EXISTS shop WITH (FORCE)", "CREATE DATABASE shop")
+    yield home.rpartition("/")[0] + "/shop"
+    list(services.up(["postgres"]))
+
+
+@pytest.fixture
 def secured(services: Stack, monkeypatch: pytest.MonkeyPatch) -> Address:
     """A broker that enforces permissions, with every stream, as its administrator."""
     list(services.up(["kafka-secured", "registry"]))
@@ -71,6 +144,39 @@ def adstream(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
         return Said(code, captured.out, captured.err)
 
     return call
+
+
+def execute(database: str, *statements: str) -> None:
+    """Runs statements, each as a transaction of its own."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def killed(command: list[str], alive: float) -> bool:
+    """Starts a process and kills it after a while; tells whether it was still there."""
+    run = subprocess.Popen(command, start_new_session=True)
+    try:
+        run.wait(alive)
+    except subprocess.TimeoutExpired:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        return True
+    return False
+
+
+def cli(*arguments: object) -> list[str]:
+    """The command line, as a process of its own."""
+    return [sys.executable, "-m", "common.cli.main", *map(str, arguments)]
+
+
+def committed(address: Address, stream: str) -> Iterator[pa.Table]:
+    """All records that a stream on a broker holds, those of each partition in order."""
+    source = KafkaSource.open(url(address), (stream,))
+    for split in source.everything(0):
+        for decoded in read_kafka(split, load(stream), END):
+            assert decoded.dead.num_rows == 0
+            yield decoded.records
 
 
 def url(address: Address, **options: str) -> str:

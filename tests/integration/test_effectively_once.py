@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from common.contracts.contract import load
@@ -19,15 +18,12 @@ from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
 from common.engines.launch import launch, save_spec
 from common.engines.registry import available, command, environment
-from common.operators.step import END
 from common.runtime.spec import JobSpec
 from common.streams.kafka.address import Address
 from common.streams.kafka.producer import produce_folder
-from common.streams.kafka.reader import read_kafka
-from common.streams.kafka.source import KafkaSource
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import digest, settled, table
-from tests.integration.conftest import url
+from tests.integration.conftest import committed, url
 
 pytestmark = pytest.mark.integration
 
@@ -80,7 +76,7 @@ def test_killed_at_random_moments(engine: str, topics: Address, arrivals: Path, 
 
     assert killed > 0
     assert summary.balanced
-    written = list(_records(topics, "ad-sessions"))
+    written = list(committed(topics, "ad-sessions"))
     metrics = summary.metrics
     assert sum(part.num_rows for part in written) == metrics["sessions_upserted"] + metrics["sessions_retracted"]
     contract = load("ad-sessions")
@@ -131,14 +127,6 @@ def _killed(spec: JobSpec, alive: float) -> bool:
         run.wait()
         return True
     return False
-
-
-def _records(address: Address, stream: str) -> Iterator[pa.Table]:
-    source = KafkaSource.open(url(address), (stream,))
-    for split in source.everything(0):
-        for decoded in read_kafka(split, load(stream), END):
-            assert decoded.dead.num_rows == 0
-            yield decoded.records
 
 
 def _expected(arrivals: Path, folder: Path) -> str:

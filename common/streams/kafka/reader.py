@@ -13,11 +13,12 @@ from common.errors import AdstreamError, ExitCode
 from common.streams.conform import conform, plain_type
 from common.streams.decoded import DeadLetter, Decoded, dead_letters
 from common.streams.folder import Split
+from common.streams.jsonl import decode_lines
 from common.streams.kafka.address import Address, PartitionPath
 from common.streams.kafka.consumer import Consumers, next_offset
 from common.streams.kafka.errors import ACCEPT, DENIED, OUTAGE_SECONDS, told_plainly
 from common.streams.kafka.schemas import Schemas
-from common.streams.kafka.wire import Part, UndecodableError
+from common.streams.kafka.wire import Part, UndecodableError, json_line
 
 BATCH_RECORDS = 100_000
 POLL_SECONDS = 0.2
@@ -42,7 +43,10 @@ def read_kafka(split: Split, contract: Contract, latest_allowed: int) -> Iterato
     schemas = Schemas(path.address.registry, path.schemas, OUTAGE_SECONDS)
     parts = Part(schemas, contract, "key"), Part(schemas, contract, "value")
     for messages in _messages(path.address, TopicPartition(path.topic, path.number, split.start), split.stop):
-        yield _decoded(messages, split, contract, parts, latest_allowed)
+        if contract.meta.encoding == "json":
+            yield _decoded_json(messages, split, contract, latest_allowed)
+        else:
+            yield _decoded(messages, split, contract, parts, latest_allowed)
 
 
 def _messages(address: Address, start: TopicPartition, stop: int) -> Iterator[list[Message]]:
@@ -105,6 +109,19 @@ def _decoded(
     conformed = conform(pa.table(columns, names=["key", "value"]), contract, latest_allowed)
     letters += [_letter(rows[row][0], reason) for row, reason in conformed.reasons().items()]
     records = conformed.table.filter(pa.array(~conformed.bad)) if conformed.violations else conformed.table
+    return Decoded(records, dead_letters(split, letters))
+
+
+def _decoded_json(messages: list[Message], split: Split, contract: Contract, latest_allowed: int) -> Decoded:
+    rows: list[tuple[Message, bytes]] = []
+    letters: list[DeadLetter] = []
+    for message in messages:
+        try:
+            rows.append((message, json_line(message.key(), message.value())))
+        except UndecodableError as error:
+            letters.append(_letter(message, str(error)))
+    records, bad = decode_lines(b"".join(line for _, line in rows), contract, latest_allowed)
+    letters += [_letter(rows[row][0], reason) for row, _, reason in bad]
     return Decoded(records, dead_letters(split, letters))
 
 

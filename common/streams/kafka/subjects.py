@@ -27,9 +27,11 @@ class Subject:
     schemas: tuple[AvroSchema, ...]
 
 
-def subjects_of(stream: str) -> tuple[Subject, Subject]:
-    """The subjects of a stream, as its contracts want them: of its keys, and of its values."""
+def subjects_of(stream: str) -> tuple[Subject, ...]:
+    """The subjects of a stream, as its contracts want them: of its keys, and of its values; none for JSON."""
     contracts = [load(stream, version) for version in versions(stream)]
+    if contracts[-1].meta.encoding == "json":
+        return ()
     level = contracts[-1].meta.compatibility.upper()
     keys = _distinct([contract.key_schema for contract in contracts])
     values = _distinct([contract.value_schema for contract in contracts])

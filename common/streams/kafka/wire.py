@@ -1,7 +1,7 @@
 """Confluent's wire format: a zero byte, the schema's id in four bytes, then the Avro datum.
 
 Several versions of a schema may stand in one topic: each datum is resolved from its writer's schema to the
-contract, whose defaults fill what the writer did not know.
+contract, whose defaults fill what the writer did not know. Streams that a foreign tool writes stand there as JSON.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import fastavro
+import orjson
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError
@@ -26,6 +27,22 @@ _HEADER = struct.Struct(">bI")
 
 class UndecodableError(Exception):
     """Bytes that are not a datum of the contract; its text is the reason."""
+
+
+def json_line(key: bytes | None, value: bytes | None) -> bytes:
+    """A record that stands on the broker as JSON, as a line `{"key": …, "value": …}`.
+
+    Raises:
+        UndecodableError: Key or value is not JSON.
+    """
+    for name, datum in (("key", key), ("value", value)):
+        try:
+            orjson.loads(datum or b"null")
+        except orjson.JSONDecodeError as error:
+            raise UndecodableError(f"{name} is not JSON: {error}") from error
+    # Outside of strings a line feed is blank space, and inside it can't stand.
+    texts = [(datum or b"null").replace(b"\n", b" ") for datum in (key, value)]
+    return b'{"key":' + texts[0] + b',"value":' + texts[1] + b"}\n"
 
 
 @dataclass(frozen=True)

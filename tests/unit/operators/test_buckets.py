@@ -3,10 +3,11 @@ from __future__ import annotations
 import zlib
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.operators.buckets import bucket_of, crc32, split_by_bucket
+from common.operators.buckets import bucket_of, crc32, key_in_each, split_by_bucket
 
 texts = st.lists(st.text(max_size=12), max_size=20)
 
@@ -36,3 +37,8 @@ def test_every_row_goes_to_the_bucket_of_its_key(keys: list[str], buckets: int) 
 def test_chunks_do_not_matter() -> None:
     keys = pa.chunked_array([["a", "b"], [], ["a"]], pa.string())
     assert bucket_of(keys, 16).tolist() == bucket_of(keys.combine_chunks(), 16).tolist()
+
+
+@pytest.mark.parametrize("buckets", [1, 7, 64, 500])
+def test_there_is_a_key_in_each_bucket(buckets: int) -> None:
+    assert bucket_of(key_in_each(buckets), buckets).tolist() == list(range(buckets))

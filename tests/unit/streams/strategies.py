@@ -46,6 +46,8 @@ def _scalar(kind: pa.DataType, path: str) -> st.SearchStrategy[object]:
     if pa.types.is_integer(kind):
         bits = kind.bit_width - 1
         return st.integers(-(2**bits), 2**bits - 1)
+    if pa.types.is_boolean(kind):
+        return st.booleans()
     if pa.types.is_floating(kind):
         return st.floats(allow_nan=False, allow_infinity=False, width=kind.bit_width)
     if pa.types.is_binary(kind):

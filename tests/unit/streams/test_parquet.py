@@ -11,6 +11,7 @@ import pytest
 from common.contracts.contract import load
 from common.errors import AdstreamError, ExitCode
 from common.streams.decode import read
+from common.streams.encode import open_encoder
 from common.streams.folder import FolderSource, Split
 from tests.unit.streams.strategies import LATEST, as_table
 
@@ -133,3 +134,15 @@ def test_a_file_with_a_broken_page_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(AdstreamError, match="can't be read as Parquet"):
         rows_of(path)
+
+
+def test_tombstones_are_written_whatever_arrow_holds_below_them(tmp_path: Path) -> None:
+    contract = load("advertisements")
+    kind = contract.arrow.field("value").type
+    good = pa.array([{"name": "a", "type": "b"}], kind)
+    for name, values in {"some": good.take(pa.array([None, 0])), "all": pa.nulls(2, kind)}.items():
+        path = tmp_path / f"{name}.parquet"
+        encoder = open_encoder(path, contract)
+        encoder.write(pa.table([pa.array([1, 2]), values], schema=contract.arrow))
+        encoder.close()
+        assert pq.read_table(path)["value"].to_pylist() == values.to_pylist()

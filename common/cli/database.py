@@ -1,0 +1,69 @@
+"""What the commands share that bring data out of databases."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from common.config.job import parse_duration
+from common.contracts.contract import Contract
+from common.errors import AdstreamError
+from common.streams.sink import Sink, open_sink
+
+DatabaseUrl = Annotated[
+    str,
+    Parameter(
+        name="--database", env_var="ADSTREAM_DATABASE", show_default=False, help="postgresql://USER@HOST:PORT/NAME."
+    ),
+]
+BrokerSink = Annotated[
+    str, Parameter(help="A broker that gets it in the place of OUTPUT, kafka://HOST:PORT.", show_default=False)
+]
+Every = Annotated[
+    str, Parameter(help="Go on for ever, and look this often for what is new, such as 10s.", show_default=False)
+]
+
+
+def sink_of(
+    job: str,
+    contracts: dict[str, Contract],
+    output: Path,
+    sink: str,
+    format: str,  # noqa: A002 the option's name
+) -> Sink:
+    """Where records go: the broker, with the internal stream that it keeps the steps in, or the folder.
+
+    Args:
+        job: The name under which the writer is known to a broker.
+        contracts: The contract of every stream that it writes.
+        output: The folder.
+        sink: The address of the broker; empty for none.
+        format: How files are written.
+
+    Raises:
+        AdstreamError: The broker is not reached (`UNAVAILABLE`), or the format is unknown.
+    """
+    if not sink:
+        return open_sink(output, format, contracts)
+    # Only a run on a broker needs its client, which not every installation has.
+    opened = import_module("common.streams.kafka.sink").open_kafka_sink(sink, job, str(output), contracts)
+    topics = import_module("common.streams.kafka.topics")
+    topics.create(opened.address, topics.internal_topics(job))
+    return opened
+
+
+def pause_of(every: str) -> float | None:
+    """Seconds between two reads; None for a single one.
+
+    Raises:
+        AdstreamError: It is not a duration.
+    """
+    if not every:
+        return None
+    try:
+        return parse_duration(every) / 1000
+    except ValueError as error:
+        raise AdstreamError(f"--every {every}: {error}", "write 10s") from None

@@ -1,0 +1,62 @@
+"""`adstream liberate`: rows of a database into a stream, by query."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from common.cli.console import err, show_pairs
+from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of
+from common.cli.options import Format
+from common.databases.liberate import Freed, Liberator, contracts_of, job_of
+from common.databases.liberation import load
+from common.databases.postgres import Database
+from common.engines.launch import only_writer
+
+PROGRESS = "_progress/liberation.json"
+
+
+def liberate(
+    stream: Annotated[str, Parameter(help="The stream that is freed: a section of the configuration.")],
+    /,
+    *,
+    database: DatabaseUrl,
+    output: Annotated[Path, Parameter(help="The folder of the stream, and of the progress. One for each stream.")],
+    config: Annotated[
+        Path | None, Parameter(help="What is freed; jobs/liberate/tables.yaml if absent.", show_default=False)
+    ] = None,
+    sink: BrokerSink = "",
+    format: Format = "jsonl",  # noqa: A002 the option's name
+    every: Every = "",
+    again: Annotated[
+        bool,
+        Parameter(negative="", help="Free all rows anew, whatever was sent before. Deleted rows stay as they are."),
+    ] = False,
+) -> None:
+    """Free the rows of a table or query into a stream: all of them first, then what has changed.
+
+    The same command goes on where the last run stopped, even one that was killed. A row that breaks the contract of
+    the stream goes to dead-letters.
+
+        adstream liberate advertisements --database postgresql://postgres@127.0.0.1:5432/shop --output ads
+        adstream liberate advertisements --database … --output ads --sink 'kafka://HOST:PORT?registry=URL' --every 10s
+    """
+    pause = pause_of(every)
+    with only_writer(output):
+        target = sink_of(job_of(stream), contracts_of(stream), output, sink, format)
+        liberator = Liberator(stream, load(stream, config), target, output / PROGRESS)
+        progress, total = liberator.resume(again=again), Freed()
+        with Database(database, read_only=True) as opened:
+            while True:
+                progress, freed = liberator.run(opened, progress)
+                total = total.plus(freed)
+                if pause is None:
+                    break
+                if freed.steps:
+                    err.print(f"{stream}: {freed.records:,} records", highlight=False)
+                time.sleep(pause)
+    rows = {"records": total.records, "tombstones": total.tombstones, "dead letters": total.dead_letters}
+    show_pairs(f"{stream}, freed", {**rows, "steps": total.steps, "where": sink.partition("?")[0] or output})

@@ -1,0 +1,1 @@
+"""Data out of databases, into streams: by query, by outbox, by log. README.md compares them."""

@@ -1,0 +1,213 @@
+"""Query-based liberation: rows of a table into a stream, page by page, each page a step of a sink.
+
+    <progress>   the progress after the last page, replaced atomically
+
+A page is planned before it is sent: where it ends is saved first. A run that is killed so sends the same page
+again; a broker that has it skips it, a folder replaces it. Rows that have left the page meanwhile were changed,
+and come with a later window.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from common.contracts.contract import Contract, load
+from common.databases import sql
+from common.databases.liberation import All, Liberation, check
+from common.databases.postgres import Database
+from common.databases.progress import Column, Edge, Progress, Snapshot, Window
+from common.databases.rows import Rows
+from common.errors import AdstreamError
+from common.operators.step import END
+from common.streams.decoded import DEAD_LETTERS
+from common.streams.sink import Sink
+
+log = logging.getLogger("adstream")
+
+PART = "p0"
+
+
+def job_of(stream: str) -> str:
+    """The name under which a liberation is known to a broker."""
+    return f"liberate-{stream}"
+
+
+def contracts_of(stream: str) -> dict[str, Contract]:
+    """The contracts of what a liberation writes."""
+    return {name: load(name) for name in (stream, DEAD_LETTERS)}
+
+
+@dataclass(frozen=True)
+class Freed:
+    """What a run did.
+
+    Attributes:
+        records: How many records it sent, tombstones too.
+        tombstones: How many of them are tombstones.
+        dead_letters: How many rows broke the contract.
+        steps: How many pages that were.
+    """
+
+    records: int = 0
+    tombstones: int = 0
+    dead_letters: int = 0
+    steps: int = 0
+
+    def plus(self, other: Freed) -> Freed:
+        """Both together."""
+        return Freed(*(a + b for a, b in zip(asdict(self).values(), asdict(other).values(), strict=True)))
+
+
+class Liberator:
+    """Frees a table, or a query, into a stream. One at a time may run on a progress; the caller holds a lock.
+
+    Args:
+        stream: The stream.
+        liberation: What is freed into it.
+        sink: Where it goes.
+        progress: The file of the progress.
+
+    Raises:
+        AdstreamError: What is freed does not make records of the stream's contract.
+    """
+
+    def __init__(self, stream: str, liberation: Liberation, sink: Sink, progress: Path) -> None:
+        contract = load(stream)
+        check(liberation, contract)
+        self._liberation = liberation
+        self._rows = Rows(liberation, contract)
+        self._sink = sink
+        self._path = progress
+        self._column = _column_of(liberation)
+
+    def resume(self, *, again: bool) -> Progress:
+        """Where the last run stopped; the sink is put back to what it was then.
+
+        Args:
+            again: Whether all rows shall be freed anew.
+
+        Raises:
+            AdstreamError: The progress can't be read, is of something else, or the sink is ahead of it.
+        """
+        progress = load_progress(self._path)
+        if again:
+            progress = progress.anew(self._sink.delivered() + 1)
+            save_progress(self._path, progress)
+        if progress.what not in {"", self._liberation.what}:
+            raise AdstreamError(
+                f"'{self._path}' is the progress of {progress.what}, not of {self._liberation.what}",
+                "put the configuration back, or add --again to free all rows anew",
+            )
+        self._sink.recover(f"{progress.step:09d}")
+        ahead = self._sink.delivered()
+        if ahead > progress.step or (ahead == progress.step and progress.to is None):
+            raise AdstreamError(
+                f"the sink has steps up to {ahead} of this stream, but '{self._path}' is at {progress.step}",
+                "put the progress back, or add --again to free all rows anew",
+            )
+        return progress
+
+    def run(self, database: Database, progress: Progress) -> tuple[Progress, Freed]:
+        """Sends what there is: the rest of a window that was left open, else the next one.
+
+        Args:
+            database: The database.
+            progress: As `resume` or the last call gave it.
+
+        Raises:
+            AdstreamError: The database is gone (`UNAVAILABLE`) or not what it was, or the sink fails.
+        """
+        schema = database.rows(sql.columns(self._liberation)).schema
+        self._rows.check(schema)
+        if progress.window is None:
+            repeats = self._rows.contract.meta.tombstones
+            progress = progress.opened(snapshot_of(database), self._column, repeats=repeats)
+            progress = replace(progress, what=self._liberation.what)
+            save_progress(self._path, progress)
+        freed = Freed()
+        while True:
+            rows = database.rows(sql.page(self._liberation, progress, schema))
+            if not rows.num_rows and progress.to is None and progress.after is not None:
+                break
+            progress, sent = self._send(progress, rows)
+            freed = freed.plus(sent)
+        progress = progress.closed(self._column, by_transaction=bool(self._liberation.writer))
+        save_progress(self._path, progress)
+        return progress, freed
+
+    def _send(self, progress: Progress, rows: pa.Table) -> tuple[Progress, Freed]:
+        """Sends a page as one step. The first holds the rows without a key, and has no end: mostly it is empty."""
+        first = progress.after is None
+        if first and not rows.num_rows:
+            return replace(progress, after=()), Freed()
+        if progress.to is None:
+            progress = progress.planned(() if first else self._rows.last(rows))
+            save_progress(self._path, progress)
+        decoded = self._rows.records(rows, END)
+        with self._sink.writer(f"{progress.step:09d}", PART) as writer:
+            writer.write({self._rows.contract.stream: decoded.records, DEAD_LETTERS: decoded.dead})
+        self._sink.deliver(f"{progress.step:09d}", writer.parts)
+        sent = Freed(decoded.records.num_rows, decoded.records["value"].null_count, decoded.dead.num_rows, 1)
+        log.info("step %d: %d records, %d dead letters", progress.step, sent.records, sent.dead_letters)
+        progress = progress.sent(self._rows.greatest(rows))
+        save_progress(self._path, progress)
+        return progress, sent
+
+
+def snapshot_of(database: Database) -> Snapshot:
+    """What a database says of itself now."""
+    (row,) = database.rows(sql.SNAPSHOT).to_pylist()
+    return Snapshot(**row)
+
+
+def load_progress(path: Path) -> Progress:
+    """The progress in a file; the one before the first run if there is none.
+
+    Raises:
+        AdstreamError: The file is not a progress.
+    """
+    if not path.exists():
+        return Progress()
+    try:
+        return _progress(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise AdstreamError(
+            f"'{path}' is not the progress of a liberation ({error})", "restore it, or delete it and add --again"
+        ) from error
+
+
+def save_progress(path: Path, progress: Progress) -> None:
+    """Replaces the progress in a file, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_suffix(".new")
+    with staged.open("w") as file:
+        json.dump(asdict(progress), file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.replace(path)
+
+
+def _progress(content: Mapping[str, Any]) -> Progress:
+    window, waiting, after, to = (content[name] for name in ("window", "waiting", "after", "to"))
+    return replace(
+        Progress(**content),
+        window=None if window is None else Window(**window),
+        waiting=None if waiting is None else Edge(**waiting),
+        after=None if after is None else tuple(after),
+        to=None if to is None else tuple(to),
+    )
+
+
+def _column_of(liberation: Liberation) -> Column | None:
+    read = liberation.read
+    if isinstance(read, All):
+        return None
+    return Column(timed=read.by == "time", lag=read.lag * 1000 if read.by == "time" else read.lag)

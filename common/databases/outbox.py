@@ -1,0 +1,112 @@
+"""The outbox: records that an application writes in the transaction of the change that they tell of.
+
+`CREATE` makes the tables; `write` puts records in, once they keep the contract of their stream. What is in the
+outbox of a transaction that is rolled back was never there. Change a row first, then write its record: whoever
+changes the same row next waits for the end of that transaction, so the ids of one key grow as its changes do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from common.contracts.contract import load, streams
+from common.errors import AdstreamError
+from common.operators.step import END
+from common.streams.decoded import DeadLetter, dead_letters
+from common.streams.folder import Split
+from common.streams.jsonl import decode_lines
+
+CREATE = (
+    """\
+CREATE TABLE IF NOT EXISTS outbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    stream text NOT NULL,
+    key text NOT NULL,  -- JSON, as the stream's contract has it
+    value text,         -- JSON; NULL is a tombstone
+    step bigint         -- the step that publishes it; NULL until it is taken
+)""",
+    "CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (id) WHERE step IS NULL",
+    "CREATE INDEX IF NOT EXISTS outbox_taken ON outbox (step) WHERE step IS NOT NULL",
+    """\
+CREATE TABLE IF NOT EXISTS outbox_relay (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    step bigint NOT NULL  -- the next step; those before it were published
+)""",
+    "INSERT INTO outbox_relay (step) VALUES (0) ON CONFLICT DO NOTHING",
+)
+"""The statements that make what is missing of an outbox."""
+
+_INSERT = "INSERT INTO outbox (stream, key, value) VALUES (%s, %s, %s)"
+
+
+class Executes(Protocol):
+    """A connection or cursor of psycopg, or of any driver whose parameters are `%s`."""
+
+    def execute(self, query: Any, params: Sequence[Any], /) -> object:
+        """Runs a statement in the transaction of the caller."""
+        ...
+
+
+def write(connection: Executes, stream: str, records: Iterable[tuple[Any, Any]]) -> None:
+    """Puts records into the outbox, in the caller's transaction.
+
+    Args:
+        connection: The connection that the change was made on.
+        stream: The stream they are for.
+        records: Keys and values as JSON has them: timestamps as epoch ms, enums as strings; None is a tombstone.
+
+    Raises:
+        AdstreamError: There is no such stream, or a record breaks its contract; none was written.
+    """
+    contract = load(stream)
+    lines = [(_json(stream, key), _json(stream, value)) for key, value in records]
+    block = b"".join(_line(key, value) for key, value in lines)
+    _, letters = decode_lines(block, contract, END)
+    if letters:
+        number, raw, reason = letters[0]
+        raise AdstreamError(
+            f"stream '{stream}': record {number} breaks the contract ({reason}): {raw.decode(errors='replace')[:200]}",
+            "correct it: nothing was written",
+        )
+    for key, value in lines:
+        connection.execute(_INSERT, (stream, key.decode(), None if value == b"null" else value.decode()))
+
+
+def records_of(stream: str, rows: pa.Table) -> tuple[Mapping[str, pa.Table], pa.Table]:
+    """Rows of the outbox as records of their stream, in order, and dead letters for those that are none.
+
+    Args:
+        stream: The stream.
+        rows: Its rows: `id`, and `key` and `value` as JSON, null for a tombstone.
+    """
+    lines = [
+        _line(key.replace("\n", " ").encode(), (value or "null").replace("\n", " ").encode())
+        for key, value in zip(rows["key"].to_pylist(), rows["value"].to_pylist(), strict=True)
+    ]
+    ids = rows["id"].to_numpy() if rows.num_rows else np.zeros(0, np.int64)
+    place = Split(stream, "outbox")
+    if stream not in streams():
+        unknown = [
+            DeadLetter(int(row), raw, f"there is no stream '{stream}'") for row, raw in zip(ids, lines, strict=True)
+        ]
+        return {}, dead_letters(place, unknown)
+    records, letters = decode_lines(b"".join(lines), load(stream), END)
+    return {stream: records}, dead_letters(place, [DeadLetter(int(ids[row]), raw, why) for row, raw, why in letters])
+
+
+def _line(key: bytes, value: bytes) -> bytes:
+    """A record as a line of JSON."""
+    return b'{"key":' + key + b',"value":' + value + b"}\n"
+
+
+def _json(stream: str, value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise AdstreamError(f"stream '{stream}': {value!r} is not JSON ({error})", "correct it") from None

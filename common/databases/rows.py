@@ -1,0 +1,156 @@
+"""Rows of a database as records of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from common.contracts.contract import Contract
+from common.databases.liberation import All, Liberation
+from common.errors import AdstreamError
+from common.streams.conform import conform, plain_type
+from common.streams.decoded import DeadLetter, Decoded, dead_letters
+from common.streams.folder import Split
+from common.streams.json_text import json_lines
+
+_PER_MICROSECOND = {"s": 1_000_000, "ms": 1_000, "us": 1}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a database on their way into a stream.
+
+    Attributes:
+        liberation: What is freed.
+        contract: The contract of the stream.
+    """
+
+    liberation: Liberation
+    contract: Contract
+
+    def check(self, schema: pa.Schema) -> None:
+        """Whether the columns of the database can hold what the contract's fields do.
+
+        Args:
+            schema: The columns, as the database has them now.
+
+        Raises:
+            AdstreamError: The type of a column is not, or is no longer, one that fits its field.
+        """
+        for path, column, wanted in self._fields():
+            if not _fits(schema.field(column).type, wanted):
+                raise AdstreamError(
+                    f"{self.liberation.place}: column '{column}' is {_named(schema.field(column))}, "
+                    f"which does not fit '{path}' of stream '{self.contract.stream}' ({_shown(wanted)})",
+                    "cast it in a query, or give the contract a new version",
+                )
+        read = self.liberation.read
+        if not isinstance(read, All):
+            kind = schema.field(read.column).type
+            if not (pa.types.is_timestamp(kind) if read.by == "time" else pa.types.is_integer(kind)):
+                wanted_kind = "a timestamp" if read.by == "time" else "an integer"
+                raise AdstreamError(
+                    f"{self.liberation.place}: read by {read.by}, but column '{read.column}' is "
+                    f"{_named(schema.field(read.column))}, not {wanted_kind}",
+                    "name another column, or read by: all",
+                )
+
+    def records(self, rows: pa.Table, latest_allowed: int) -> Decoded:
+        """Records of the rows that keep the contract, tombstones for those that were deleted.
+
+        Args:
+            rows: Rows with the liberation's columns.
+            latest_allowed: As `conform` takes it.
+
+        Returns:
+            The records, and a dead letter for every other row: as JSON, with its place among the rows.
+        """
+        value = self._struct(rows, self.liberation.value, self.contract.arrow.field("value").type, self._deleted(rows))
+        given = pa.table({"key": self._key(rows), "value": value})
+        conformed = conform(given, self.contract, latest_allowed)
+        place = Split(self.contract.stream, self.liberation.table or "query")
+        if not conformed.violations:
+            return Decoded(conformed.table, dead_letters(place, ()))
+        reasons = conformed.reasons()
+        texts = json_lines(rows.take(pa.array(list(reasons), pa.int64()))).to_pylist()
+        letters = (DeadLetter(row, text.encode(), why) for (row, why), text in zip(reasons.items(), texts, strict=True))
+        return Decoded(conformed.table.filter(pa.array(~conformed.bad)), dead_letters(place, letters))
+
+    def greatest(self, rows: pa.Table) -> int | None:
+        """The greatest value of the column that grows, in epoch microseconds or as an id; None for none."""
+        if isinstance(self.liberation.read, All):
+            return None
+        last = pc.max(rows[self.liberation.read.column])
+        if pa.types.is_timestamp(last.type) and last.is_valid:
+            return int(last.value * _PER_MICROSECOND[last.type.unit])
+        return last.as_py()
+
+    def last(self, rows: pa.Table) -> tuple[str, ...]:
+        """The order columns of the last row, as text that the database reads back to the same values."""
+        return tuple(_text(rows[name][rows.num_rows - 1].as_py()) for name in self.liberation.order)
+
+    def _fields(self) -> list[tuple[str, str, pa.DataType]]:
+        """Every field that a column gives: its path, the column, its type."""
+        key = self.contract.arrow.field("key").type
+        value = self.contract.arrow.field("value").type
+        of_key = (
+            [("key", self.liberation.key, key)]
+            if isinstance(self.liberation.key, str)
+            else [(f"key.{name}", column, key.field(name).type) for name, column in self.liberation.key.items()]
+        )
+        of_value = [(f"value.{name}", column, value.field(name).type) for name, column in self.liberation.value.items()]
+        return [*of_key, *of_value]
+
+    def _key(self, rows: pa.Table) -> pa.Array:
+        if isinstance(self.liberation.key, str):
+            return _column(rows, self.liberation.key)
+        return self._struct(rows, self.liberation.key, self.contract.arrow.field("key").type, None)
+
+    def _struct(
+        self, rows: pa.Table, mapping: Mapping[str, str], kind: pa.StructType, mask: pa.Array | None
+    ) -> pa.StructArray:
+        names = [field.name for field in kind if field.name in mapping]
+        return pa.StructArray.from_arrays([_column(rows, mapping[name]) for name in names], names=names, mask=mask)
+
+    def _deleted(self, rows: pa.Table) -> pa.Array | None:
+        if not self.liberation.deleted:
+            return None
+        mark = _column(rows, self.liberation.deleted)
+        return pc.fill_null(mark, False) if pa.types.is_boolean(mark.type) else mark.is_valid()
+
+
+def _column(rows: pa.Table, name: str) -> pa.Array:
+    """A column as one array."""
+    column = rows[name].combine_chunks()
+    return pa.array([], column.type) if isinstance(column, pa.ChunkedArray) else column
+
+
+def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether every value of a column's type is one of a field's type."""
+    plain = plain_type(wanted, pa.binary())
+    if pa.types.is_timestamp(wanted):
+        return bool(pa.types.is_timestamp(found))
+    if pa.types.is_integer(plain) or pa.types.is_floating(plain):
+        same = pa.types.is_integer if pa.types.is_integer(plain) else pa.types.is_floating
+        return bool(same(found)) and found.bit_width <= plain.bit_width
+    if pa.types.is_list(plain):
+        return bool(pa.types.is_list(found)) and _fits(found.value_type, wanted.value_type)
+    return bool(found == plain)
+
+
+def _named(column: pa.Field) -> str:
+    """The type of a column, as the database calls it."""
+    name = (column.metadata or {}).get(b"POSTGRESQL:type")
+    return name.decode() if name else str(column.type)
+
+
+def _shown(wanted: pa.DataType) -> str:
+    return "an enum" if pa.types.is_dictionary(wanted) else str(wanted)
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)
