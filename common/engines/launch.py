@@ -49,7 +49,7 @@ def launch(spec: JobSpec, watch: Callable[[str], None]) -> Summary:
     require(spec.engine)
     output = Path(spec.output)
     spec_path = save_spec(spec)
-    with only_writer(output) as lock:
+    with _only_run(spec) as locks:
         for leftover in (FAILURE, TRACE, SUMMARY):
             (output / leftover).unlink(missing_ok=True)
         child = subprocess.Popen(
@@ -60,7 +60,7 @@ def launch(spec: JobSpec, watch: Callable[[str], None]) -> Summary:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            pass_fds=(lock,),  # an orphan keeps the lock while it can still write
+            pass_fds=locks,  # an orphan keeps the locks while it can still write
             start_new_session=True,  # so that ^C reaches it by way of _stop only, once
         )
         try:
@@ -72,19 +72,34 @@ def launch(spec: JobSpec, watch: Callable[[str], None]) -> Summary:
 
 
 @contextmanager
-def only_writer(output: Path) -> Iterator[int]:
-    """Holds the lock of an output folder.
+def _only_run(spec: JobSpec) -> Iterator[tuple[int, ...]]:
+    """Holds the locks of a run: of its output, and in `stream` mode of its checkpoint."""
+    with only_writer(Path(spec.output)) as output:
+        if spec.mode == "batch":
+            yield (output,)
+            return
+        with only_writer(Path(spec.checkpoint), "checkpoint") as checkpoint:
+            yield output, checkpoint
+
+
+@contextmanager
+def only_writer(folder: Path, kind: str = "output") -> Iterator[int]:
+    """Holds the lock of a folder.
+
+    Args:
+        folder: The folder.
+        kind: What it is, and what the option is called that names it.
 
     Raises:
         AdstreamError: A run holds it.
     """
-    (output / LOCK).parent.mkdir(parents=True, exist_ok=True)
-    with (output / LOCK).open("w") as file:
+    (folder / LOCK).parent.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise AdstreamError(
-                f"output '{output}': another run is writing to it", "wait for its end, or choose another --output"
+                f"{kind} '{folder}': another run is writing to it", f"wait for its end, or choose another --{kind}"
             ) from None
         yield file.fileno()
 

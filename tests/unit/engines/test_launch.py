@@ -9,7 +9,7 @@ import pytest
 
 from common.engines import launch as launching
 from common.engines.entry import Failure
-from common.engines.launch import LOG, launch
+from common.engines.launch import LOG, launch, only_writer
 from common.errors import AdstreamError, ExitCode
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
@@ -96,3 +96,14 @@ def test_an_engine_that_is_not_there_is_said_before_anything_starts(
 def test_an_unknown_engine_is_refused(spec: JobSpec) -> None:
     with pytest.raises(AdstreamError, match="unknown engine 'sparc': did you mean 'spark'"):
         launch(replace(spec, engine="sparc"), lambda _line: None)
+
+
+def test_a_checkpoint_that_another_run_goes_on_with_is_refused(spec: JobSpec, run: Launch) -> None:
+    stream = replace(spec, mode="stream")
+    with (
+        only_writer(Path(spec.checkpoint), "checkpoint"),
+        pytest.raises(AdstreamError, match=r"checkpoint '.*': another run is writing to it: .* another --checkpoint"),
+    ):
+        launch(stream, lambda _line: None)
+    with pytest.raises(AdstreamError, match="left no summary"), only_writer(Path(spec.checkpoint)):
+        run("")  # a bounded run keeps none
