@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ from common.errors import AdstreamError
 from common.operators.buckets import split_by_bucket
 from common.operators.lookup import AsDimension, AsFact, Lookup
 from common.operators.step import BEGINNING, END, Watermarks
-from common.runtime.bucket import step_tables
+from common.runtime.bucket import BucketStep, Inbox, Kept, Round
+from common.runtime.keyed import Segments
 from common.streams.columns import as_array, timestamps_to_ms
 from common.topology.checks import check_inlet
 from common.topology.nodes import KeyBy, Map, Merge, Process, Sink, Source, Topology
@@ -274,23 +276,26 @@ def test_a_topology_joins_a_stream_of_facts_with_a_stream_of_entities() -> None:
     process = Process("lookup", KeyBy(Merge("both", (facts, rows_of)), "advertisementId"), lookup)
     plan = compile_plan(Topology("job", tuple(Sink(name, process.output(name)) for name in lookup.outputs)))
     for inlet in plan.inlets:
-        check_inlet(inlet.apply, load(inlet.stream), plan)
+        check_inlet(inlet.apply, load(inlet.stream), plan.stage(inlet.stage))
+    round_ = Round(plan, 0, 1, Segments(""))
 
     def arrived(stream: str, *found: Row) -> pa.Table:
-        return plan.inlet(stream).apply(pa.Table.from_pylist(list(found), schema=load(stream).arrow))
+        (inlet,) = plan.inlets_of(stream)
+        return inlet.apply(pa.Table.from_pylist(list(found), schema=load(stream).arrow))
 
     def click(ad: int, time: int) -> Row:
         return {"key": "ada", "value": {"advertisementId": ad, "createdEventTime": time}}
 
+    def step(state: Mapping[str, Kept], time: Watermarks, *arrivals: pa.Table) -> BucketStep:
+        inbox = Inbox()
+        for events in arrivals:
+            inbox.add("lookup", "", events)
+        return round_.step(0, 0, state, inbox, time)
+
     ads_in = [{"key": ad, "value": {"name": f"ad {ad}", "type": "Pets"}} for ad in (1, 2)]
-    first = step_tables(
-        plan,
-        lookup.state_schema.empty_table(),
-        [arrived("ad-clicks", click(1, 0), click(3, 0)), arrived("advertisements", *ads_in, {"key": 2, "value": None})],
-        [],
-        Watermarks(BEGINNING, 5),
-    )
+    ads = arrived("advertisements", *ads_in, {"key": 2, "value": None})
+    first = step({}, Watermarks(BEGINNING, 5), arrived("ad-clicks", click(1, 0), click(3, 0)), ads)
     joined = first.records["joined"].to_pylist()
     assert joined == [{"advertisementId": 1, "eventTime": 0, "user": "ada", "name": "ad 1", "type": "Pets"}]
-    second = step_tables(plan, first.state, [arrived("ad-clicks", click(2, 1))], [], Watermarks(5, 11))
+    second = step(first.state, Watermarks(5, 11), arrived("ad-clicks", click(2, 1)))
     assert [r["advertisementId"] for r in second.records["unmatched"].to_pylist()] == [3, 2]
