@@ -37,6 +37,7 @@ def start(connect: str, name: str, config: Mapping[str, str], database: str) -> 
     _ask(f"{connect}/connectors/{name}/restart?includeTasks=true", "POST")
     deadline, since = time.monotonic() + PATIENCE, time.monotonic()
     while time.monotonic() < since + STEADY_SECONDS:
+        time.sleep(POLL_SECONDS)
         state = _state(connect, name)
         if state != "RUNNING":
             since = time.monotonic()
@@ -44,7 +45,6 @@ def start(connect: str, name: str, config: Mapping[str, str], database: str) -> 
             raise AdstreamError(
                 f"connector '{name}' is {state or 'not there'} after {PATIENCE:.0f} s", "see the log of the service"
             )
-        time.sleep(POLL_SECONDS)
 
 
 def forget(connect: str, name: str) -> None:
