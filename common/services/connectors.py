@@ -14,12 +14,14 @@ from common.errors import AdstreamError, ExitCode
 
 PATIENCE = 60.0
 POLL_SECONDS = 0.5
+STEADY_SECONDS = 3.0
+"""How long a connector must be seen to read: what Connect keeps of it may be from before it was started."""
 _NOT_YET, _BUSY = 404, 409
 """HTTP's codes, as Connect uses them: it does not know of it yet, it is sorting its work out."""
 
 
 def start(connect: str, name: str, config: Mapping[str, str], database: str) -> None:
-    """Starts a connector, or gives a running one its configuration, and waits until it reads.
+    """Starts a connector, one that runs too, and waits until it reads.
 
     Args:
         connect: The URL of Kafka Connect.
@@ -32,14 +34,17 @@ def start(connect: str, name: str, config: Mapping[str, str], database: str) -> 
     """
     _ask(f"{connect}/connectors/{name}/config", "PUT", {**config, **_login(database)})
     _ask(f"{connect}/connectors/{name}/resume", "PUT")
-    _ask(f"{connect}/connectors/{name}/restart?includeTasks=true&onlyFailed=true", "POST")
-    deadline = time.monotonic() + PATIENCE
-    while (state := _state(connect, name)) != "RUNNING":
-        if time.monotonic() > deadline:
+    _ask(f"{connect}/connectors/{name}/restart?includeTasks=true", "POST")
+    deadline, since = time.monotonic() + PATIENCE, time.monotonic()
+    while time.monotonic() < since + STEADY_SECONDS:
+        time.sleep(POLL_SECONDS)
+        state = _state(connect, name)
+        if state != "RUNNING":
+            since = time.monotonic()
+        if since > deadline:
             raise AdstreamError(
                 f"connector '{name}' is {state or 'not there'} after {PATIENCE:.0f} s", "see the log of the service"
             )
-        time.sleep(POLL_SECONDS)
 
 
 def forget(connect: str, name: str) -> None:
