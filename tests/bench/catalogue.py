@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from common.contracts.contract import load
 from common.datasets.generate import advertisements
@@ -31,6 +33,26 @@ LOAD_ROWS = 500_000
 ACTIONS = 4
 GAP = 1_800_000
 START = 1_767_225_600_000
+
+
+class PlainParquet:
+    """A Parquet file that each engine's own reader takes: Flink's knows no deltas.
+
+    Args:
+        path: The file.
+        stream: The stream of its records.
+    """
+
+    def __init__(self, path: Path, stream: str) -> None:
+        self._writer = pq.ParquetWriter(path, load(stream).arrow, compression="zstd", store_schema=False)
+
+    def write(self, records: pa.Table) -> None:
+        """Appends records as a row group."""
+        self._writer.write_table(records)
+
+    def close(self) -> None:
+        """Completes the file."""
+        self._writer.close()
 
 
 @dataclass(frozen=True)
@@ -65,7 +87,7 @@ class Catalogue:
         if not source.exists():
             staged = source.with_suffix(".new")
             shutil.rmtree(staged, ignore_errors=True)
-            self._make(StreamsOutput(staged, (SESSIONS, ADVERTISEMENTS), "parquet"))
+            self._make(StreamsOutput(staged, (SESSIONS, ADVERTISEMENTS), "parquet", PlainParquet))
             staged.rename(source)
         first = self.advertisements
         return Input(source, first + self.files * (self.sessions + self.changed), first, JOB, self.loads)

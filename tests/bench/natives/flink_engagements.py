@@ -10,7 +10,8 @@ from tests.bench.natives.order import Order
 
 SESSIONS = """
 CREATE TABLE `ad-sessions` (
-  `value` ROW<actions ARRAY<ROW<eventTime BIGINT, advertisementId BIGINT, `action` STRING>>>
+  `value` ROW<actions ARRAY<ROW<eventTime BIGINT, advertisementId BIGINT, `action` STRING>>>,
+  actions AS `value`.actions
 ) WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = 'parquet')
 """
 ADVERTISEMENTS = """
@@ -29,8 +30,8 @@ CONVERSIONS = """
 CREATE TEMPORARY VIEW conversions AS
 SELECT v.ad
 FROM `ad-sessions`
-CROSS JOIN UNNEST(`value`.actions) AS v (ms, ad, act)
-CROSS JOIN UNNEST(`value`.actions) AS c (ms, ad, act)
+CROSS JOIN UNNEST(actions) AS v (ms, ad, act)
+CROSS JOIN UNNEST(actions) AS c (ms, ad, act)
 WHERE v.act = 'View' AND c.act = 'Click' AND v.ad = c.ad AND v.ms <= c.ms
 """
 INSERT = """
