@@ -128,9 +128,19 @@ def _filled(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pa.chunked_array([pa.array([None] * len(values), column.type)])
     rows = np.full(len(values), valid[0])
     rows[valid] = valid
-    whole = values.take(pa.array(rows))
-    children = [whole.field(i) for i in range(column.type.num_fields)]
+    children = [_without_nulls(values.field(i), pa.array(rows)) for i in range(column.type.num_fields)]
     return pa.chunked_array([pa.StructArray.from_arrays(children, fields=list(column.type), mask=values.is_null())])
+
+
+def _without_nulls(child: pa.Array, rows: pa.Array) -> pa.Array:
+    """A child of a struct with something in the place of each null: what another row has, or an empty list."""
+    if not child.null_count:
+        return child
+    if not pa.types.is_list(child.type):
+        return child.take(rows)
+    lengths = child.value_lengths().fill_null(0).to_numpy()
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+    return pa.ListArray.from_arrays(offsets, child.flatten(), type=child.type)
 
 
 def _parts(records: pa.Table) -> Iterator[pa.Table]:
