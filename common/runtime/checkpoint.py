@@ -196,7 +196,7 @@ class Checkpoint:
         self.root.mkdir(parents=True, exist_ok=True)
         staged = self.root / (MANIFEST + ".new")
         with staged.open("w") as file:
-            json.dump({"layout": LAYOUT, **asdict(manifest)}, file)
+            file.write(json.dumps({"layout": LAYOUT, **asdict(manifest)}))  # `dump` would not use the encoder in C
             file.flush()
             os.fsync(file.fileno())
         staged.replace(self.root / MANIFEST)
