@@ -170,12 +170,14 @@ class PlanSteps(FlatMapFunction):
         saves = time.monotonic() - self._saved >= SAVE_SECONDS
         if saves:
             self._saved = time.monotonic()
-        step, units, shards = self._step, len(arrivals.splits), _shards(self._run)
+        # A unit sends something to every bucket, so a step is no more units than there are readers.
+        step, shards = self._step, _shards(self._run)
+        units = min(len(arrivals.splits), self._run.settings.parallelism)
         position, arrived = arrivals.position, arrivals.arrived
         turn = Turn(step, step_name(step), position, units, shards, ended=False, saves=saves, arrived=arrived)
         self._step, self._position = self._step + 1, arrivals.position
-        for split in arrivals.splits:
-            yield Unit(turn, (split,))
+        for reader in range(units):
+            yield Unit(turn, arrivals.splits[reader::units])
 
 
 class ReadUnits(FlatMapFunction):
