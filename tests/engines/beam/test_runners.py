@@ -104,7 +104,11 @@ def test_the_pipeline_reads_well_and_is_portable(tmp_path: Path) -> None:
         "Merge",
         "Steps",
         "With every step",
+        "For sessions",
         "sessions by bucket",
+        "After sessions",
+        "Records of all rounds",
+        "Ends of all rounds",
         "Write ad-sessions, late-events, dead-letters",
         "Report",
     ]
@@ -120,7 +124,7 @@ def test_the_bounded_pipeline_needs_no_state(tmp_path: Path) -> None:
     pipeline = beam.Pipeline()
     batch_pipeline(pipeline, run, [(0, split) for split in run.source.everything(2**20)], tmp_path / "report.json")
     proto = pipeline.to_runner_api()
-    assert "Shuffle by bucket" in _labels(proto)
+    assert "Shuffle for sessions" in _labels(proto)
     assert not any(payload.state_specs for payload in _pardos(proto))
 
 
