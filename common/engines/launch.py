@@ -10,12 +10,10 @@ import fcntl
 import os
 import signal
 import subprocess
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
 from common.engines.entry import FAILURE, TRACE, Failure
 from common.engines.registry import command, environment, require
@@ -26,7 +24,6 @@ from common.runtime.summary import SUMMARY, Summary
 SPEC = "_run/spec.json"
 LOG = "_run/engine.log"
 LOCK = "_run/lock"
-TURN_SECONDS = 0.5
 PATIENCE_SECONDS = 20
 """How long a process that was asked to stop may take."""
 
@@ -111,37 +108,13 @@ def _follow(child: subprocess.Popen[str], log_path: Path, watch: Callable[[str],
     """Keeps and passes on what the process prints until it ends; gives the last line that says anything."""
     last = deque[str](maxlen=1)
     with log_path.open("w") as log:
-        for line in _lines(child):
+        for line in child.stdout or ():
             log.write(line)
             watch(line.rstrip())
             if line.strip():
                 last.append(line.strip())
     child.wait()
     return last.pop() if last else "no output"
-
-
-def _lines(child: subprocess.Popen[str]) -> Iterator[str]:
-    """What the process prints, line by line, until it ends or closes its output.
-
-    They are read in a thread, and waited for in short turns: a signal that arrives just before a wait is noticed when
-    the wait is over, and a wait for a job that has nothing to say would have no end.
-    """
-    lines = SimpleQueue[str | None]()
-
-    def read() -> None:
-        for line in child.stdout or ():
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    while True:
-        try:
-            line = lines.get(timeout=TURN_SECONDS)
-        except Empty:
-            continue
-        if line is None:
-            return
-        yield line
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
