@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,15 @@ def test_a_folder_without_permission_is_one_line(adstream: Adstream, ads: Path, 
     assert "file/out': Not a directory: choose another --output" in said.error
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell lets what it starts in the background ignore ^C, the tests and all that they start included."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_engine_too(ads: Path, tmp_path: Path, how: signal.Signals) -> None:
     line = [sys.executable, "-m", "common.cli.main", "run", "sessions", "--engine", "local", "--mode", "stream"]
