@@ -80,7 +80,7 @@ class EventificationJob:
     """What the kit knows of `eventification`."""
 
     name: str = "eventification"
-    groups: tuple[str, ...] = ("references",)
+    groups: tuple[str, ...] = ("references", "rules")
     sources: tuple[str, ...] = tuple(STREAMS.values())
     outputs: tuple[str, ...] = ("promotions",)
     timed: tuple[str, ...] = ()
