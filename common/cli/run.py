@@ -40,7 +40,9 @@ def run(
     sink: Annotated[
         str,
         Parameter(
-            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT.", show_default=False
+            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT; or a database that "
+            "gets the tables, postgresql://USER@HOST:PORT/NAME.",
+            show_default=False,
         ),
     ] = "",
     checkpoint: Annotated[
