@@ -40,7 +40,7 @@ def collect(config: Path | None = None, tables: Path | None = None) -> Lineage:
     """
     found = (
         *_connectors(),
-        *(_liberation(stream, load_liberation(stream, tables)) for stream in liberated(tables)),
+        *(liberation_job(stream, load_liberation(stream, tables)) for stream in liberated(tables)),
         _outbox(),
         *(job_of(topology_of(name, settings(name, Layers(config)))) for name in jobs()),
     )
@@ -81,7 +81,12 @@ def _stream(name: str) -> Stream:
     )
 
 
-def _liberation(stream: str, liberation: Liberation) -> Job:
+def liberation_job(stream: str, liberation: Liberation) -> Job:
+    """What frees rows of a database into a stream, as a job of the graph.
+
+    Raises:
+        AdstreamError: The stream has no contract.
+    """
     pick("stream", stream, streams(), "what is freed from databases")
     return Job(
         name=f"liberate-{stream}",

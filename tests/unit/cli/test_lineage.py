@@ -43,3 +43,30 @@ def test_a_wrong_request_is_one_line(adstream: Adstream, arguments: tuple[str, .
     said = adstream("lineage", *arguments)
     assert said.code == ExitCode.REFUSED
     assert message in said.error
+
+
+def test_a_run_tells_its_lineage_to_a_file_when_openlineage_says_so(
+    adstream: Adstream, ads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openlineage.client", reason="openlineage-python is an extra")
+    events, config = tmp_path / "events.jsonl", tmp_path / "openlineage.yml"
+    config.write_text(f"transport: {{type: file, log_file_path: {events}, append: true}}\n")
+    monkeypatch.setenv("OPENLINEAGE_CONFIG", str(config))
+    said = adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", tmp_path / "out")
+    assert said.code == ExitCode.OK
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    assert [event["eventType"] for event in told] == ["START", "COMPLETE"]
+    assert {each["name"] for each in told[0]["inputs"]} == {str(ads / "ad-views"), str(ads / "ad-clicks")}
+
+
+def test_a_wrong_configuration_of_openlineage_is_a_warning(
+    adstream: Adstream, ads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openlineage.client", reason="openlineage-python is an extra")
+    config = tmp_path / "openlineage.yml"
+    config.write_text("transport: {type: pigeon}\n")
+    monkeypatch.setenv("OPENLINEAGE_CONFIG", str(config))
+    said = adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", tmp_path / "out")
+    assert said.code == ExitCode.OK
+    assert "lineage: START was not taken (" in said.err
+    assert "pigeon" in said.err
