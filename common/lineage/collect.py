@@ -21,7 +21,7 @@ from common.databases.liberation import load as load_liberation
 from common.lineage.graph import Job, Lineage, Stream
 from common.names import pick
 from common.streams.decoded import DEAD_LETTERS
-from common.topology.graph import sources
+from common.topology.graph import sinks, sources
 from common.topology.nodes import Topology
 
 CONNECTOR = "connector.json"
@@ -53,13 +53,13 @@ def job_of(topology: Topology) -> Job:
     Raises:
         AdstreamError: It names a stream that has no contract.
     """
-    writes = tuple(sink.stream for sink in topology.sinks)
-    for stream in (*sources(topology), *writes):
+    writes = tuple(stream for stream in sinks(topology) if stream != topology.dead_letters)
+    for stream in (*sources(topology), *sinks(topology)):
         pick("stream", stream, streams(), f"topology '{topology.name}'")
     return Job(
         name=topology.name,
         kind="topology",
-        owner=topology.owner or load(writes[0]).meta.owner,
+        owner=topology.owner or load(topology.sinks[0].stream).meta.owner,
         reads=sources(topology),
         writes=writes,
         dead_letters=topology.dead_letters,

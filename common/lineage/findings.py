@@ -154,5 +154,5 @@ def _orphaned_streams(lineage: Lineage) -> Iterator[Finding]:
 def _orphaned_jobs(lineage: Lineage) -> Iterator[Finding]:
     for job in lineage.jobs:
         own = results(lineage, job)
-        if not job.any_stream and not any(is_read(lineage, stream) for stream in own):
-            yield Finding("orphaned job", job.name, f"nobody reads what it makes ({', '.join(own) or 'nothing'})")
+        if own and not any(is_read(lineage, stream) for stream in own):
+            yield Finding("orphaned job", job.name, f"nobody reads what it makes ({', '.join(own)})")
