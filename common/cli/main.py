@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, data, engines, plan, run, services
+from common.cli import compare, contracts, data, engines, lineage, plan, run, services
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -31,7 +31,7 @@ EXTRAS = {"confluent_kafka": "kafka", "adbc_driver_postgresql": "postgres", "adb
 app = App(
     name="adstream", help=HELP, help_format="markdown", version=version("adstream"), suppress_keyboard_interrupt=False
 )
-for command in (run.run, plan.plan, compare.compare, engines.engines):
+for command in (run.run, plan.plan, lineage.lineage, compare.compare, engines.engines):
     app.command(command)
 app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
