@@ -17,6 +17,10 @@ export UV_PYTHON_DOWNLOADS := never
 SAMPLE := build/open-bandit
 FAST := not slow and not recovery and not integration
 SOURCES := pyproject.toml uv.lock
+# What changed contracts are compared with: where this branch left main; on main itself, the commit before.
+BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null); \
+	[ "$$base" != "$$(git rev-parse HEAD 2>/dev/null)" ] || base=; \
+	git rev-parse --quiet --verify "$${base:-HEAD^}^{commit}" 2>/dev/null)
 
 .PHONY: help
 help: ## Lists the targets
@@ -33,7 +37,7 @@ setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both P
 	@touch $@
 
 .venv/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --group bench --group services
+	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --extra lineage --group bench --group services
 	@touch $@
 
 .venv-flink/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
@@ -90,6 +94,11 @@ lint: setup ## Style, formatting and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+.PHONY: contracts
+contracts: setup ## Checks every contract, and what changed of them since BASE, with who must be told
+	.venv/bin/adstream contracts check
+	$(if $(BASE),.venv/bin/adstream contracts diff $(BASE),@echo "make: no earlier revision is known in this clone, so no change is looked at: make contracts BASE=…")
 
 .PHONY: format
 format: setup ## Formats the code and mends what the linter can

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, data, dead_letters, engines, plan, run, services
+from common.cli import compare, contracts, data, dead_letters, engines, lineage, plan, run, services
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -31,7 +31,7 @@ EXTRAS = {"confluent_kafka": "kafka", "adbc_driver_postgresql": "postgres", "adb
 app = App(
     name="adstream", help=HELP, help_format="markdown", version=version("adstream"), suppress_keyboard_interrupt=False
 )
-for command in (run.run, plan.plan, compare.compare, engines.engines):
+for command in (run.run, plan.plan, lineage.lineage, compare.compare, engines.engines):
     app.command(command)
 app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
@@ -43,6 +43,7 @@ app.command("common.cli.streams:app", name="streams", help="The streams of a bro
 app.command("common.cli.progress:lag", name="lag", help="Show how far a job is behind its input streams.")
 app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
 app.command("common.cli.progress:reset", name="reset", help="Let a job begin anew.")
+app.command("common.cli.tables:app", name="tables", help="The Delta tables that streams were landed in.")
 app.command("common.cli.liberate:liberate", name="liberate", help="Free rows of a database into a stream, by query.")
 app.command("common.cli.outbox:app", name="outbox", help="Publish what applications write beside their changes.")
 

@@ -61,6 +61,9 @@ class StreamMeta(BaseModel):
         description="how records stand on a broker: with a registered schema, or as JSON that a foreign tool writes",
     )
     tags: Tags = Tags()
+    consumers: tuple[str, ...] = Field(
+        default=(), description="the teams that read it with tools of their own, beside the jobs of this suite"
+    )
     partitions: int = Field(ge=1, description="how many partitions its topic has on a broker")
     retention: Duration | None = Field(default=None, ge=1, description="how long records are kept; for ever if absent")
     compaction: bool = Field(default=False, description="whether only the last record of each key need be kept")
