@@ -34,6 +34,7 @@ app = App(
 for command in (run.run, plan.plan, lineage.lineage, compare.compare, engines.engines):
     app.command(command)
 app.command(data.generate, help=data.GENERATE_HELP)
+app.command(data.generate_catalogue, help=data.CATALOGUE_HELP)
 app.command(data.imports)
 app.command(contracts.app)
 app.command(dead_letters.app)
