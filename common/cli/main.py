@@ -25,7 +25,14 @@ Exit codes: 0 done, 1 the answers differ or records are missing, 2 the request i
 or a service is not there, 70 a defect, 130 interrupted.
 """
 
-EXTRAS = {"confluent_kafka": "kafka", "adbc_driver_postgresql": "postgres", "adbc_driver_manager": "postgres"}
+EXTRAS = {
+    "altair": "report",
+    "vl_convert": "report",
+    "jinja2": "report",
+    "confluent_kafka": "kafka",
+    "adbc_driver_postgresql": "postgres",
+    "adbc_driver_manager": "postgres",
+}
 """Packages that not every installation has, and the extras that bring them."""
 
 app = App(
@@ -37,7 +44,9 @@ app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
 app.command(contracts.app)
 app.command(services.app)
-# These need the client of a broker or of a database, which not every installation has: they are imported when called.
+# These need a library of charts, or the client of a broker or of a database, which not every installation has: they are
+# imported when called.
+app.command("common.cli.report:report", name="report", help="Make a page of what a run did.")
 app.command("common.cli.streams:app", name="streams", help="The streams of a broker, from their contracts.")
 app.command("common.cli.progress:lag", name="lag", help="Show how far a job is behind its input streams.")
 app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
