@@ -122,7 +122,10 @@ class Corrupt:
 
 @dataclass(frozen=True)
 class Away:
-    """The storage of the checkpoint is not there for a while: an empty folder is in its place."""
+    """The storage of the checkpoint is not there for a while: an empty folder is in its place. Then all dies.
+
+    What was kept must not rest on what went to that folder, which is hidden by then.
+    """
 
     disk: Disk
 
@@ -130,6 +133,10 @@ class Away:
         self.disk.detach()
         time.sleep(rng.uniform(*OUTAGE))
         self.disk.attach()
+        job.reach(job.saved + 1)
+        job.kill()
+        if missing := [path for path in _state_files(job) if not path.exists()]:
+            raise RecoveryError(f"the manifest of step {job.saved} names files that are not there: {missing[:3]}")
 
 
 @dataclass(frozen=True)

@@ -158,12 +158,21 @@ class Job:
         self._process.wait(PATIENCE_SECONDS)
 
     def kill(self) -> None:
-        """Kills all that runs of it at once."""
-        for process in self.processes():
+        """Kills all that runs of it at once, also what an earlier start has left."""
+        for process in (*self.processes(), *self._orphans()):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         if self._process is not None:
             self._process.wait()
+
+    def _orphans(self) -> list[psutil.Process]:
+        """What has the job's folder in its command line, and all that it has started."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.NoSuchProcess):
+                if any(str(self.folder / "output") in part for part in process.cmdline()):
+                    found += [process, *process.children(recursive=True)]
+        return found
 
     def _line(self) -> list[str]:
         settings = {**self.settings, "parallelism": self.parallelism}
