@@ -137,13 +137,13 @@ class Checkpoint:
             return None
         try:
             manifest = _manifest(json.loads(path.read_text()))
-            self._there = True
-            return manifest
         except (ValueError, KeyError, TypeError) as error:
             raise AdstreamError(
                 f"checkpoint '{path}': not a manifest of this suite ({error})",
                 "restore the folder, or start with a new --checkpoint folder",
             ) from error
+        self._there = True
+        return manifest
 
     @property
     def segments(self) -> Segments:

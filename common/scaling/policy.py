@@ -24,7 +24,7 @@ class Limits:
         step: How many tasks come or go at once, at most.
         lag: A job is behind when its next record has waited for longer,
         delay: or its watermark is further behind the clock; 0 for however far.
-        up_after: How long it must be behind, in every reading.
+        up_after: How long it must be behind, in every reading, without being about to catch up in as long again.
         down_after: How long it must have kept up, in every reading, with less to do than `busy` allows.
         busy: The share of its time that a job may be busy with the fewer tasks that it would have.
         cool_down: How long nothing changes after a change.
@@ -75,13 +75,15 @@ class State:
     """What a policy remembers. Moments are in epoch ms; None for never.
 
     Attributes:
-        read: The last reading.
+        read: The last reading,
+        lag: and the lag that it found, in ms.
         behind: Since when every reading found the job behind.
         quiet: Since when every reading found that fewer tasks would do.
         changed: When the number of tasks was changed last.
     """
 
     read: int | None = None
+    lag: int = 0
     behind: int | None = None
     quiet: int | None = None
     changed: int | None = None
@@ -119,20 +121,28 @@ def decide(limits: Limits, state: State, reading: Reading) -> tuple[State, Decis
     fewer = max(limits.minimum, reading.parallelism - limits.step)
     would_be = reading.busy * reading.parallelism / fewer
     quiet = not behind and would_be <= limits.busy
+    caught_up = _caught_up(state, reading)
     state = replace(
         state,
         read=reading.at,
+        lag=reading.lag,
         behind=_since(state.behind, reading.at) if behind else None,
         quiet=_since(state.quiet, reading.at) if quiet else None,
     )
-    target, reason = _target(limits, state, reading, fewer, why_behind, would_be)
+    target, reason = _target(limits, state, reading, fewer, why_behind, would_be, caught_up)
     if target != reading.parallelism:
-        state = State(read=reading.at, changed=reading.at)
+        state = State(read=reading.at, lag=reading.lag, changed=reading.at)
     return state, Decision(reading.at, reading.parallelism, target, reason)
 
 
 def _target(
-    limits: Limits, state: State, reading: Reading, fewer: int, why_behind: str, would_be: float
+    limits: Limits,
+    state: State,
+    reading: Reading,
+    fewer: int,
+    why_behind: str,
+    would_be: float,
+    caught_up: int | None,
 ) -> tuple[int, str]:
     at, now = reading.at, reading.parallelism
     if not limits.minimum <= now <= limits.maximum:
@@ -143,6 +153,8 @@ def _target(
         why = f"{why_behind} for {format_duration(lasted)}"
         if lasted < limits.up_after:
             return now, f"{why}, of {format_duration(limits.up_after)}"
+        if caught_up is not None and caught_up <= limits.up_after:
+            return now, f"{why}, but it catches up in {_shown(caught_up)}"
         if now == limits.maximum:
             return now, f"{why}, but {now} is the maximum"
         return (now, _cooling(why, cooling)) if cooling > 0 else (min(limits.maximum, now + limits.step), why)
@@ -161,6 +173,13 @@ def _behind(limits: Limits, reading: Reading) -> tuple[bool, str]:
     if limits.delay and reading.delay > limits.delay:
         return True, f"its watermark is {_shown(reading.delay)} behind"
     return False, ""
+
+
+def _caught_up(state: State, reading: Reading) -> int | None:
+    """In how many ms nothing waits any more, if it goes on as since the last reading; None if it does not come to that."""
+    if state.read is None or reading.lag >= state.lag:
+        return None
+    return reading.lag * (reading.at - state.read) // (state.lag - reading.lag)
 
 
 def _cooling(why: str, left: int) -> str:

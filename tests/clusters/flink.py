@@ -66,10 +66,7 @@ class FlinkCluster:
     def processes(self) -> list[psutil.Process]:
         """All that runs below the task managers."""
         return [
-            process
-            for script, daemon in self._daemons.items()
-            if script == "taskmanager"
-            for process in daemon.tree()
+            process for script, daemon in self._daemons.items() if script == "taskmanager" for process in daemon.tree()
         ]
 
     def await_slots(self) -> None:
@@ -85,7 +82,10 @@ class FlinkCluster:
             daemon.stop()
 
     def _free(self) -> int:
-        with suppress(OSError, HTTPException, ValueError), closing(HTTPConnection("localhost", self._rest, timeout=5)) as connection:
+        with (
+            suppress(OSError, HTTPException, ValueError),
+            closing(HTTPConnection("localhost", self._rest, timeout=5)) as connection,
+        ):
             connection.request("GET", "/overview")
             return int(json.load(connection.getresponse())["slots-available"])
         return 0

@@ -21,6 +21,7 @@ from tests.recovery.job import PATIENCE_SECONDS, Job, RecoveryError
 
 OUTAGE = (0.5, 3.0)
 """How many seconds something is away."""
+CUT = (2.0, 25.0)
 PYTHON_WORKERS = ("pyspark.daemon", "pyspark/daemon", "pyspark.worker", "pyflink.fn_execution", "beam_boot")
 
 
@@ -62,7 +63,7 @@ class Driver:
     """The engine's main process is killed; what it had started is left alone."""
 
     def strike(self, job: Job, rng: random.Random) -> None:
-        _kill(_awaited(lambda: job.processes()[1:2], "an engine's process"))
+        _kill(_awaited(job, lambda: job.processes()[1:2], "an engine's process"))
         job.gone()
 
 
@@ -77,7 +78,7 @@ class PythonWorker:
     among: Callable[[Job], list[psutil.Process]] = Job.processes
 
     def strike(self, job: Job, rng: random.Random) -> None:
-        _kill([rng.choice(_awaited(lambda: _python_workers(self.among(job)), "a Python worker"))])
+        _kill(_one(rng, _awaited(job, lambda: _python_workers(self.among(job)), "a Python worker")))
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,38 @@ class Restarted:
         self.start()
 
 
+@dataclass(frozen=True)
+class Killed:
+    """A process of the cluster is killed, which somebody else brings back.
+
+    Attributes:
+        among: Gives those of its kind.
+        what: What they are.
+    """
+
+    among: Callable[[], list[psutil.Process]]
+    what: str
+
+    def strike(self, job: Job, rng: random.Random) -> None:
+        _kill(_one(rng, _awaited(job, self.among, self.what)))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The cable between two hosts is pulled for a while, for long enough that each takes the other for dead.
+
+    Attributes:
+        connected: Plugs it in, or pulls it.
+    """
+
+    connected: Callable[[bool], object]
+
+    def strike(self, job: Job, rng: random.Random) -> None:
+        self.connected(False)
+        time.sleep(rng.uniform(*CUT))
+        self.connected(True)
+
+
 ANYWHERE: Mapping[str, Fault] = MappingProxyType(
     {"machine": Machine(), "submitter": Submitter(), "driver": Driver(), "rescale": Rescale(), "torn": Torn()}
 )
@@ -197,13 +230,18 @@ def _kill(processes: list[psutil.Process]) -> None:
             process.kill()
 
 
-def _awaited(found: Callable[[], list[psutil.Process]], what: str) -> list[psutil.Process]:
+def _awaited(job: Job, found: Callable[[], list[psutil.Process]], what: str) -> list[psutil.Process]:
+    """What is found, once something is; nothing if the job is done before."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (processes := found()):
+    while not (processes := found()) and not job.ended():
         if time.monotonic() > deadline:
             raise RecoveryError(f"there is never {what}")
         time.sleep(0.05)
     return processes
+
+
+def _one(rng: random.Random, processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [rng.choice(processes)] if processes else []
 
 
 def _python_workers(processes: list[psutil.Process]) -> list[psutil.Process]:

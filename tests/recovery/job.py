@@ -41,7 +41,6 @@ class Job:
         settings: The job's settings.
         options: The engine's options.
         parallelism: At which it is started next.
-        prefix: What stands before the command, such as the way into a network namespace.
         starts: How often it was started.
     """
 
@@ -52,7 +51,6 @@ class Job:
     settings: Mapping[str, Any]
     options: Mapping[str, str]
     parallelism: int = 2
-    prefix: tuple[str, ...] = ()
     starts: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -85,7 +83,7 @@ class Job:
         self.starts += 1
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "common.cli.main", *self._line()],
+                [sys.executable, "-m", "common.cli.main", *self._line()],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,

@@ -69,7 +69,6 @@ def play(venue: Venue, work: Work, schedule: Schedule, folder: Path) -> Played:
             settings=work.settings,
             options=place.options,
             parallelism=schedule.parallelism,
-            prefix=place.prefix,
         )
         try:
             job.start()
@@ -78,10 +77,13 @@ def play(venue: Venue, work: Work, schedule: Schedule, folder: Path) -> Played:
                 if not job.reach(strike.step):
                     break
                 time.sleep(strike.delay)
+                if job.ended():
+                    break
                 job.parallelism = strike.parallelism
                 place.faults[strike.fault].strike(job, random.Random(strike.seed))
                 over, before = time.monotonic(), job.steps
-                job.reach(before + 1)
+                if not job.reach(before + 1):
+                    break
                 recovered.append(Recovered(strike, before, time.monotonic() - over))
             job.finish()
         finally:

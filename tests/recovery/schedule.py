@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 RESCALES = {2: (4, 5, 1), 4: (2,), 5: (3,), 3: (2,), 1: (2,)}
 """At which parallelisms a job may go on, by the one that it ran at."""
-LONGEST_DELAY = 0.5
+LONGEST_DELAY = 0.2
 
 
 @dataclass(frozen=True)

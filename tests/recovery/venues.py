@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -13,23 +13,10 @@ from common.engines.registry import available
 from tests.recovery import disk
 from tests.recovery.disk import Disk
 from tests.recovery.faults import ANYWHERE, Corrupt, Fault, PythonWorker, of_disk
+from tests.recovery.place import Place, flink_options
+from tests.recovery.standalone import FlinkStandalone, SparkStandalone, SparkTwoHosts
 
 ON_DISK = ("storage-away", "storage-read-only", "disk-full")
-
-
-@dataclass(frozen=True)
-class Place:
-    """A venue that is set up.
-
-    Attributes:
-        faults: What can be done here, by name.
-        options: The engine's options.
-        prefix: What stands before a job's command.
-    """
-
-    faults: Mapping[str, Fault]
-    options: Mapping[str, str] = field(default_factory=dict)
-    prefix: tuple[str, ...] = ()
 
 
 class Venue(Protocol):
@@ -58,7 +45,7 @@ class Venue(Protocol):
         """Why it can't be had here; None when it can."""
         ...
 
-    def opened(self, folder: Path, rng: random.Random) -> Iterator[Place]:
+    def opened(self, folder: Path, rng: random.Random) -> AbstractContextManager[Place]:
         """Sets it up below a folder, as a context."""
         ...
 
@@ -89,26 +76,18 @@ class Alone:
             if disk.unavailable() is None:
                 own = stack.enter_context(Disk(folder / "disk", folder / "kept", folder / "output").mounted())
                 faults |= of_disk(own)
-            yield Place(faults, _options(self.engine, rng))
-
-
-def _options(engine: str, rng: random.Random) -> dict[str, str]:
-    if engine != "flink":
-        return {}
-    return {
-        "execution.checkpointing.interval": "200 ms",
-        "execution.checkpointing.min-pause": "50 ms",
-        "state.backend.type": rng.choice(["hashmap", "rocksdb"]),
-        "python.execution-mode": rng.choice(["thread", "process"]),
-    }
+            yield Place(faults, flink_options(rng) if self.engine == "flink" else {})
 
 
 VENUES: Mapping[str, Venue] = {
     venue.name: venue
     for venue in (
-        Alone("local", 150, ("corrupt",)),
+        Alone("local", 400, ("corrupt",)),
         Alone("spark", 60, ("corrupt", "python-worker")),
         Alone("flink", 200),
         Alone("beam", 200),
+        SparkStandalone(),
+        SparkTwoHosts(),
+        FlinkStandalone(),
     )
 }

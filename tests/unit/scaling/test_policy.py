@@ -32,7 +32,7 @@ Seen = tuple[int, int, float]
 """Lag and delay in ms, and how busy."""
 SEEN = st.lists(
     st.tuples(
-        st.sampled_from([0, 10 * SECOND, 5 * MINUTE]),
+        st.sampled_from([0, 10 * SECOND, 35 * SECOND, 55 * SECOND, 5 * MINUTE]),
         st.sampled_from([0, 2 * MINUTE]),
         st.sampled_from([0.0, 0.2, 0.5, 1.0]),
     ),
@@ -75,7 +75,12 @@ def by_history(limits: Limits, story: list[tuple[Reading, Decision]], reading: R
             run = reading.at - seen.at
         return bool(is_so(limits, reading)) and run >= duration  # type: ignore[operator]
 
+    before = story[-1][0] if story else None
     if held(behind, limits.up_after):
+        if before is not None and reading.lag < before.lag:
+            rate = (before.lag - reading.lag) / (reading.at - before.at)
+            if int(reading.lag / rate) <= limits.up_after:
+                return now
         return min(limits.maximum, now + limits.step)
     if held(spare, limits.down_after):
         return max(limits.minimum, now - limits.step)
@@ -122,6 +127,14 @@ def test_a_gap_in_the_readings_is_no_proof() -> None:
     assert not decision.changes
     _, decision = decide(limits, state, Reading(limits.gap, 2, late, 0, 1.0))
     assert (decision.target, decision.reason) == (4, "its next record waits for 5m for 5m")
+
+
+def test_a_job_that_is_about_to_catch_up_gets_no_more() -> None:
+    limits = Limits(up_after=0)
+    state, _ = decide(limits, State(), Reading(0, 8, 4 * MINUTE, 0, 1.0))
+    _, slowly = decide(limits, state, Reading(MINUTE, 2, 3 * MINUTE, 0, 1.0))
+    _, soon = decide(Limits(up_after=3 * MINUTE), state, Reading(MINUTE, 2, 3 * MINUTE, 0, 1.0))
+    assert slowly.target == 4 and soon.target == 2
 
 
 def test_a_job_outside_the_bounds_is_brought_inside_at_once() -> None:
