@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -79,12 +80,20 @@ class Team:
     data: Path
     work: Path
 
-    def kubectl(self, *arguments: str, text: str | None = None, check: bool = True) -> str:
-        """What a command in the namespace prints."""
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        """What a command in the namespace prints; it must succeed."""
+        done = self._run(arguments, text)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def said(self, *arguments: str, text: str | None = None) -> str:
+        """All that a command in the namespace says, which may fail."""
+        done = self._run(arguments, text)
+        return (done.stdout + done.stderr).strip()
+
+    def _run(self, arguments: tuple[str, ...], text: str | None) -> subprocess.CompletedProcess[str]:
         line = ["kubectl", "--namespace", self.name, *arguments]
-        done = subprocess.run(line, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE)
-        assert done.returncode == 0 or not check, f"{' '.join(line)}: {done.stderr}"
-        return done.stdout if done.returncode == 0 else done.stderr
+        return subprocess.run(line, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
     def render(self, shape: str, settings: Mapping[str, Any], **size: str) -> str:
         """A job in a shape of the local overlay, with other settings and another size, in this namespace."""
@@ -130,9 +139,9 @@ class Team:
 
     def described(self) -> str:
         """How things stand, for a failure's reader."""
-        pods = self.kubectl("get", "pods", "--output=wide", check=False)
-        events = self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False)
-        logs = self.kubectl("logs", "--selector=app.kubernetes.io/component=driver", "--tail=60", check=False)
+        pods = self.said("get", "pods", "--output=wide")
+        events = self.said("get", "events", "--sort-by=.lastTimestamp")
+        logs = self.said("logs", "--selector=app.kubernetes.io/component=driver", "--tail=60")
         return "\n".join((pods, *events.splitlines()[-15:], logs))
 
     def give(self, folder: Path) -> None:
@@ -141,9 +150,26 @@ class Team:
             os.chown(path, USER, USER)
 
 
+def no_cluster() -> str | None:
+    """Why there is no cluster to test on; None when there is."""
+    if not os.environ.get("KUBECONFIG"):
+        return "KUBECONFIG names no cluster"
+    line = ["kubectl", "get", "--raw=/readyz"]
+    try:
+        asked = subprocess.run(line, capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"the cluster that KUBECONFIG names can't be asked: {error}"
+    return (
+        None if asked.returncode == 0 else f"the cluster that KUBECONFIG names does not answer: {asked.stderr.strip()}"
+    )
+
+
 @contextmanager
 def team(name: str, work: Path) -> Iterator[Team]:
-    """Makes a team, and removes it with all that it has."""
+    """Makes a team, and removes it with all that it has. Without a cluster the test is skipped."""
+    reason = no_cluster()
+    if reason is not None:
+        pytest.skip(reason)
     data = work / "data"
     data.mkdir(parents=True)
     made = Team(name, data, work)
@@ -173,6 +199,6 @@ def team(name: str, work: Path) -> Iterator[Team]:
         made.apply(made.kubectl("kustomize", str(work / "team")))
         yield made
     finally:
-        made.kubectl("delete", "namespace", name, "--wait=true", "--timeout=120s", check=False)
-        made.kubectl("delete", "persistentvolume", name, "--wait=false", check=False)
+        made.said("delete", "namespace", name, "--wait=true", "--timeout=120s")
+        made.said("delete", "persistentvolume", name, "--wait=false")
         shutil.rmtree(data, ignore_errors=True)
