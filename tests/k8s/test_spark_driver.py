@@ -66,6 +66,11 @@ def executors(ads: Team, count: int, owner: Pod) -> list[Pod]:
     return ads.wait(f"{count} executors run for {owner.name}", found)
 
 
+def served(ads: Team, pod: Pod, path: str) -> str:
+    """What a driver says over HTTP."""
+    return ads.kubectl("get", "--raw", f"/api/v1/namespaces/{ads.name}/pods/http:{pod.name}:9108/proxy/{path}")
+
+
 def reaches(ads: Team, steps: int) -> None:
     """Waits until the job has completed so many steps."""
     ads.wait(f"step {steps} of {STEPS}, at {step(ads)}", lambda: step(ads) >= steps)
@@ -106,6 +111,8 @@ def test_pods_that_are_deleted_lose_and_double_nothing(ads: Team) -> None:
     assert step(ads) < STEPS
     ads.kubectl("delete", "pod", new[0].name, "--grace-period=0", "--force")
     reaches(ads, STEPS)
+    assert f'adstream_steps_total{{engine="spark",job="sessions"}} {float(STEPS)}' in served(ads, second, "metrics")
+    assert "nothing waits" in served(ads, second, "healthz")
     again = executors(ads, 2, second)
     assert new[0].uid not in {pod.uid for pod in again}, "another executor has come in its place"
     assert driver(ads).uid == second.uid and driver(ads).restarts == 0, "the driver has not noticed"
