@@ -34,7 +34,7 @@ setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both P
 	@touch $@
 
 .venv/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --group bench --group services
+	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --extra k8s --group bench --group services --group manifests
 	@touch $@
 
 .venv-flink/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)

@@ -43,6 +43,7 @@ app.command("common.cli.progress:lag", name="lag", help="Show how far a job is b
 app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
 app.command("common.cli.progress:reset", name="reset", help="Let a job begin anew.")
 app.command("common.cli.liberate:liberate", name="liberate", help="Free rows of a database into a stream, by query.")
+app.command("common.cli.k8s:app", name="k8s", help="Jobs on Kubernetes: render, release, scale, and see how they are.")
 app.command("common.cli.outbox:app", name="outbox", help="Publish what applications write beside their changes.")
 
 
