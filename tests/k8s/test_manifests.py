@@ -126,7 +126,8 @@ def test_what_selects_pods_selects_those_of_one_job_and_part(name: str) -> None:
 @pytest.mark.parametrize("name", ARE_PODS)
 def test_every_reference_leads_to_something(name: str) -> None:
     maps = {item["metadata"]["name"] for item in rendered(name) if item["kind"] == "ConfigMap"}
-    accounts = {item["metadata"]["name"] for item in rendered("local/team") if item["kind"] == "ServiceAccount"}
+    places = (*rendered("local/team"), *rendered(name))
+    accounts = {item["metadata"]["name"] for item in places if item["kind"] == "ServiceAccount"}
     priorities = {item["metadata"]["name"] for item in rendered("local/team") if item["kind"] == "PriorityClass"}
     for where, template in pods(name):
         pod = template["spec"]
