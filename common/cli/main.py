@@ -54,6 +54,7 @@ app.command("common.cli.progress:reset", name="reset", help="Let a job begin ane
 app.command("common.cli.tables:app", name="tables", help="The Delta tables that streams were landed in.")
 app.command("common.cli.autoscale:autoscale", name="autoscale", help="Give a running job more tasks, or fewer.")
 app.command("common.cli.liberate:liberate", name="liberate", help="Free rows of a database into a stream, by query.")
+app.command("common.cli.k8s:app", name="k8s", help="Jobs on Kubernetes: render, release, scale, and see how they are.")
 app.command("common.cli.outbox:app", name="outbox", help="Publish what applications write beside their changes.")
 
 
