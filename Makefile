@@ -8,6 +8,7 @@ PYTHON ?= python3
 ENGINE ?= spark
 PYTEST_ARGS ?=
 PARTS ?=
+IMAGES ?= spark
 
 UV_VERSION := 0.13.9
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -15,7 +16,7 @@ export UV_PYTHON := $(CURDIR)/.tools/bin/python
 export UV_PYTHON_DOWNLOADS := never
 
 SAMPLE := build/open-bandit
-FAST := not slow and not recovery and not integration
+FAST := not slow and not recovery and not integration and not k8s
 SOURCES := pyproject.toml uv.lock
 
 .PHONY: help
@@ -76,6 +77,14 @@ recovery: setup ## Jobs that are killed, restarted and rescaled
 .PHONY: integration
 integration: setup ## Streams on real services: Kafka, a schema registry, PostgreSQL, Connect, S3
 	.venv/bin/pytest tests/integration -m integration $(PYTEST_ARGS)
+
+.PHONY: k8s
+k8s: setup ## Jobs on a real Kubernetes, the one that KUBECONFIG names
+	.venv/bin/pytest tests/k8s -m k8s $(PYTEST_ARGS)
+
+.PHONY: images
+images: ## The images for Kubernetes, by Docker or buildah (IMAGES="spark flink beam")
+	k8s/images/build.sh $(IMAGES)
 
 .PHONY: bench
 bench: setup ## Speed and memory against what one would write by hand, as ratios (PARTS="local flink")
