@@ -25,7 +25,6 @@ from tests.k8s.rendered import ABOUT_JOBS, BUILT_IN, NAMES, OVERLAYS, pods, rend
 
 VERSIONS = ("1.31", "1.34")
 """Of Kubernetes: the oldest that has what is used here, and the one that the jobs were run on."""
-NO_JOB = {"flink-cluster"}
 CUSTOM = {"flink-operator", "spark-operator"}
 """Shapes whose pods an operator makes."""
 
@@ -34,7 +33,7 @@ def shape(name: str) -> str:
     return name.partition("/")[2]
 
 
-JOBS = [name for name in ABOUT_JOBS if shape(name) not in NO_JOB]
+JOBS = [name for name in ABOUT_JOBS if (OVERLAYS / name / SETTINGS_FILE).exists()]
 ARE_PODS = [name for name in ABOUT_JOBS if shape(name) not in CUSTOM]
 
 
@@ -126,7 +125,8 @@ def test_what_selects_pods_selects_those_of_one_job_and_part(name: str) -> None:
 @pytest.mark.parametrize("name", ARE_PODS)
 def test_every_reference_leads_to_something(name: str) -> None:
     maps = {item["metadata"]["name"] for item in rendered(name) if item["kind"] == "ConfigMap"}
-    accounts = {item["metadata"]["name"] for item in rendered("local/team") if item["kind"] == "ServiceAccount"}
+    known = (*rendered("local/team"), *rendered(name))
+    accounts = {item["metadata"]["name"] for item in known if item["kind"] == "ServiceAccount"}
     priorities = {item["metadata"]["name"] for item in rendered("local/team") if item["kind"] == "PriorityClass"}
     for where, template in pods(name):
         pod = template["spec"]
