@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from common.cli.console import err, show_pairs
-from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of
+from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, url_of
 from common.cli.options import Format
 from common.databases.liberate import Freed, Liberator, contracts_of, job_of
 from common.databases.liberation import load
@@ -23,8 +23,8 @@ def liberate(
     stream: Annotated[str, Parameter(help="The stream that is freed: a section of the configuration.")],
     /,
     *,
-    database: DatabaseUrl,
     output: Annotated[Path, Parameter(help="The folder of the stream, and of the progress. One for each stream.")],
+    database: DatabaseUrl = "",
     config: Annotated[
         Path | None, Parameter(help="What is freed; jobs/liberate/tables.yaml if absent.", show_default=False)
     ] = None,
@@ -49,7 +49,7 @@ def liberate(
         target = sink_of(job_of(stream), contracts_of(stream), output, sink, format)
         liberator = Liberator(stream, load(stream, config), target, output / PROGRESS)
         progress, total = liberator.resume(again=again), Freed()
-        with Database(database, read_only=True) as opened:
+        with Database(url_of(database), read_only=True) as opened:
             while True:
                 progress, freed = liberator.run(opened, progress)
                 total = total.plus(freed)

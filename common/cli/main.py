@@ -37,6 +37,7 @@ app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
 app.command(contracts.app)
 app.command(services.app)
+services.app.command("common.cli.seed:seed", name="seed", help="Put advertisements into a database, to try it out.")
 # These need the client of a broker or of a database, which not every installation has: they are imported when called.
 app.command("common.cli.streams:app", name="streams", help="The streams of a broker, from their contracts.")
 app.command("common.cli.progress:lag", name="lag", help="Show how far a job is behind its input streams.")
