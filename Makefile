@@ -19,6 +19,10 @@ SHOP := build/open-bandit-database
 LANDED := ad-views,ad-clicks,advertisements,ad-sessions,ad-engagements
 FAST := not slow and not recovery and not integration
 SOURCES := pyproject.toml uv.lock
+# What changed contracts are compared with: where this branch left main; on main itself, the commit before.
+BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null); \
+	[ "$$base" != "$$(git rev-parse HEAD 2>/dev/null)" ] || base=; \
+	git rev-parse --quiet --verify "$${base:-HEAD^}^{commit}" 2>/dev/null)
 
 .PHONY: help
 help: ## Lists the targets
@@ -35,11 +39,12 @@ setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both P
 	@touch $@
 
 .venv/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --group bench --group services
+	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --extra report --extra lineage \
+		--group bench --group services --group notebooks
 	@touch $@
 
 .venv-flink/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	UV_PROJECT_ENVIRONMENT=.venv-flink uv sync --quiet --locked --extra flink --extra delta --extra kafka --extra postgres
+	UV_PROJECT_ENVIRONMENT=.venv-flink uv sync --quiet --locked --extra flink --extra delta --extra kafka --extra postgres --extra report
 	@touch $@
 
 build/.java: uv.lock common/setup/java.py | .venv/.synced
@@ -53,6 +58,7 @@ build/.jars: common/setup/jars.yaml common/setup/jars.py | .venv/.synced
 .PHONY: run
 run: setup $(SAMPLE)/streams ## Sessions and bills of the bundled sample of real views and clicks (ENGINE=spark)
 	.venv/bin/adstream run billing --engine $(ENGINE) --input $(SAMPLE)/streams --output $(SAMPLE)/$(ENGINE) --overwrite
+	.venv/bin/adstream report --output-dir $(SAMPLE)/$(ENGINE) -o $(SAMPLE)/$(ENGINE).html
 
 .PHONY: run-database
 run-database: setup $(SAMPLE)/streams ## The same from a database: free its advertisements, bill, land all in tables, query them
@@ -115,6 +121,11 @@ lint: setup ## Style, formatting and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+.PHONY: contracts
+contracts: setup ## Checks every contract, and what changed of them since BASE, with who must be told
+	.venv/bin/adstream contracts check
+	$(if $(BASE),.venv/bin/adstream contracts diff $(BASE),@echo "make: no earlier revision is known in this clone, so no change is looked at: make contracts BASE=…")
 
 .PHONY: format
 format: setup ## Formats the code and mends what the linter can

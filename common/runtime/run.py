@@ -16,10 +16,11 @@ from common.config.job import JobSettings
 from common.contracts.contract import load
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
-from common.runtime.bucket import Round
+from common.runtime.bucket import BucketStep, Round
 from common.runtime.checkpoint import PLANS, SCHEMAS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.front import Front
+from common.runtime.history import TakenStep
 from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
@@ -61,6 +62,12 @@ class BucketResult:
     bucket: int
     state: BucketState = field(default_factory=BucketState)
     counters: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def saved(cls, checkpoint: Checkpoint, step: int, round_: Round, bucket: int, done: BucketStep) -> BucketResult:
+        """The result of a bucket whose state is written to a checkpoint's folder after `step`."""
+        stored = checkpoint.write_state(step, bucket, done.state)
+        return cls(round_.number, bucket, BucketState(stored, done.due, done.gauges), done.counters)
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> BucketResult:
@@ -203,7 +210,9 @@ class Run:
         )
         total = self.metrics(after)
         log.info("step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(total))
-        Metrics.load(self.checkpoint.root).after(after, total, now_ms()).save(self.checkpoint.root)
+        now = now_ms()
+        Metrics.load(self.checkpoint.root).after(after, total, now).save(self.checkpoint.root)
+        TakenStep.of(after, now).append(self.checkpoint.root)
         return after
 
     def metrics(self, manifest: Manifest) -> dict[str, int]:

@@ -101,9 +101,11 @@ class Topology:
         sinks: What it writes: streams, or tables.
         dead_letters: The stream for records that break their contract.
         balance: The counters and gauges that must add up to `records_in` after any run.
+        owner: The team that answers for the job; if empty, that of the first stream it writes.
     """
 
     name: str
     sinks: tuple[Sink | TableSink, ...]
     dead_letters: str = "dead-letters"
     balance: tuple[str, ...] = ("dead_letters",)
+    owner: str = ""
