@@ -45,6 +45,7 @@ app.command(data.imports)
 app.command(contracts.app)
 app.command(dead_letters.app)
 app.command(services.app)
+services.app.command("common.cli.seed:seed", name="seed", help="Put advertisements into a database, to try it out.")
 # These need a library of charts, or the client of a broker or of a database, which not every installation has: they are
 # imported when called.
 app.command("common.cli.report:report", name="report", help="Make a page of what a run did.")
