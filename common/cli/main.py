@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, data, engines, lineage, plan, run, services
+from common.cli import compare, contracts, data, engines, lineage, new, plan, run, services
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -36,6 +36,7 @@ for command in (run.run, plan.plan, lineage.lineage, compare.compare, engines.en
 app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
 app.command(contracts.app)
+app.command(new.app)
 app.command(services.app)
 # These need the client of a broker or of a database, which not every installation has: they are imported when called.
 app.command("common.cli.streams:app", name="streams", help="The streams of a broker, from their contracts.")
