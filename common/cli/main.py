@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, data, dead_letters, engines, lineage, plan, run, services
+from common.cli import compare, contracts, data, dead_letters, engines, lineage, new, plan, run, services
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -44,6 +44,7 @@ app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
 app.command(contracts.app)
 app.command(dead_letters.app)
+app.command(new.app)
 app.command(services.app)
 services.app.command("common.cli.seed:seed", name="seed", help="Put advertisements into a database, to try it out.")
 # These need a library of charts, or the client of a broker or of a database, which not every installation has: they are
