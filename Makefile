@@ -12,6 +12,7 @@ JOB ?= sessions
 SEEDS ?= 2
 SEED ?=
 RECOVERY ?=
+IMAGES ?= spark
 
 UV_VERSION := 0.13.9
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -19,8 +20,12 @@ export UV_PYTHON := $(CURDIR)/.tools/bin/python
 export UV_PYTHON_DOWNLOADS := never
 
 SAMPLE := build/open-bandit
-FAST := not slow and not recovery and not integration
+FAST := not slow and not recovery and not integration and not k8s
 SOURCES := pyproject.toml uv.lock
+# What changed contracts are compared with: where this branch left main; on main itself, the commit before.
+BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null); \
+	[ "$$base" != "$$(git rev-parse HEAD 2>/dev/null)" ] || base=; \
+	git rev-parse --quiet --verify "$${base:-HEAD^}^{commit}" 2>/dev/null)
 
 .PHONY: help
 help: ## Lists the targets
@@ -37,11 +42,12 @@ setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both P
 	@touch $@
 
 .venv/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --group bench --group services
+	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --extra k8s --extra report \
+		--extra lineage --group bench --group services --group notebooks --group manifests
 	@touch $@
 
 .venv-flink/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	UV_PROJECT_ENVIRONMENT=.venv-flink uv sync --quiet --locked --extra flink --extra delta --extra kafka --extra postgres
+	UV_PROJECT_ENVIRONMENT=.venv-flink uv sync --quiet --locked --extra flink --extra delta --extra kafka --extra postgres --extra report
 	@touch $@
 
 build/.java: uv.lock common/setup/java.py | .venv/.synced
@@ -55,6 +61,7 @@ build/.jars: common/setup/jars.yaml common/setup/jars.py | .venv/.synced
 .PHONY: run
 run: setup $(SAMPLE)/streams ## Sessions and bills of the bundled sample of real views and clicks (ENGINE=spark)
 	.venv/bin/adstream run billing --engine $(ENGINE) --input $(SAMPLE)/streams --output $(SAMPLE)/$(ENGINE) --overwrite
+	.venv/bin/adstream report --output-dir $(SAMPLE)/$(ENGINE) -o $(SAMPLE)/$(ENGINE).html
 
 $(SAMPLE)/streams: $(wildcard tests/data/open-bandit/*.csv) | .venv/.synced
 	rm -rf $@
@@ -81,6 +88,14 @@ recovery: setup ## Jobs that are killed, starved and rescaled on every engine: w
 integration: setup ## Streams on real services: Kafka, a schema registry, PostgreSQL, Connect, S3
 	.venv/bin/pytest tests/integration -m integration $(PYTEST_ARGS)
 
+.PHONY: k8s
+k8s: setup ## Jobs on a real Kubernetes, the one that KUBECONFIG names
+	.venv/bin/pytest tests/k8s -m k8s $(PYTEST_ARGS)
+
+.PHONY: images
+images: ## The images for Kubernetes, by Docker or buildah (IMAGES="spark flink beam")
+	k8s/images/build.sh $(IMAGES)
+
 .PHONY: bench
 bench: setup ## Speed and memory against what one would write by hand, as ratios (PARTS="local flink")
 	.venv/bin/python -m tests.bench $(PARTS)
@@ -94,6 +109,11 @@ lint: setup ## Style, formatting and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+.PHONY: contracts
+contracts: setup ## Checks every contract, and what changed of them since BASE, with who must be told
+	.venv/bin/adstream contracts check
+	$(if $(BASE),.venv/bin/adstream contracts diff $(BASE),@echo "make: no earlier revision is known in this clone, so no change is looked at: make contracts BASE=…")
 
 .PHONY: format
 format: setup ## Formats the code and mends what the linter can

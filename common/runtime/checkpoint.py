@@ -35,6 +35,8 @@ PLANS = "plans"
 """The folder in which the steps of a broker are written down (`common.streams.source.Planned`)."""
 METRICS = "metrics.json"
 """The file of the job's numbers after its last step (`common.runtime.metrics`)."""
+HISTORY = "steps.jsonl"
+"""The file of what its last steps did (`common.runtime.history`)."""
 SCHEMAS = "schemas"
 """The folder in which the schemas of a registry are kept (`common.streams.kafka.schemas`). They are no state."""
 LAYOUT = 2
@@ -229,7 +231,7 @@ class Checkpoint:
     def clear(self) -> None:
         """Forgets everything: the next run begins with its first step."""
         self._there = False
-        for file in (MANIFEST, METRICS):
+        for file in (MANIFEST, METRICS, HISTORY):
             (self.root / file).unlink(missing_ok=True)
         for folder in ("state", PLANS):
             shutil.rmtree(self.root / folder, ignore_errors=True)
