@@ -8,6 +8,10 @@ PYTHON ?= python3
 ENGINE ?= spark
 PYTEST_ARGS ?=
 PARTS ?=
+JOB ?= sessions
+SEEDS ?= 2
+SEED ?=
+RECOVERY ?=
 IMAGES ?= spark
 
 UV_VERSION := 0.13.9
@@ -102,8 +106,8 @@ conformance: setup ## Every case of the conformance kit on every engine, as a ta
 	.venv/bin/pytest tests/conformance $(PYTEST_ARGS)
 
 .PHONY: recovery
-recovery: setup ## Jobs that are killed, restarted and rescaled
-	.venv/bin/pytest -m recovery $(PYTEST_ARGS)
+recovery: setup ## Jobs that are killed, starved and rescaled on every engine: what they lost, as a table (SEEDS=2 JOB=sessions)
+	.venv/bin/python -m tests.recovery --job $(JOB) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(RECOVERY)
 
 .PHONY: integration
 integration: setup ## Streams on real services: Kafka, a schema registry, PostgreSQL, Connect, S3
