@@ -58,9 +58,10 @@ def instantiate(overlay: Kustomization, instance: Instance, workers: int | None 
         AdstreamError: It is not the overlay of a job, or has no value of that name.
     """
     generators = overlay.get("configMapGenerator", ())
-    if "namePrefix" not in overlay or all(generator["name"] != SETTINGS for generator in generators):
+    files = [file for each in generators if each["name"] == SETTINGS for file in each.get("files", ())]
+    if "namePrefix" not in overlay or SETTINGS_FILE not in files:
         raise AdstreamError(
-            "the overlay is of no job: it has no namePrefix, or generates no ConfigMap 'settings'",
+            f"the overlay is of no job: it has no namePrefix, or no ConfigMap '{SETTINGS}' with {SETTINGS_FILE}",
             "choose one as k8s/README.md describes",
         )
     changed: dict[str, Any] = {
