@@ -18,6 +18,10 @@ export UV_PYTHON_DOWNLOADS := never
 SAMPLE := build/open-bandit
 FAST := not slow and not recovery and not integration and not k8s
 SOURCES := pyproject.toml uv.lock
+# What changed contracts are compared with: where this branch left main; on main itself, the commit before.
+BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null); \
+	[ "$$base" != "$$(git rev-parse HEAD 2>/dev/null)" ] || base=; \
+	git rev-parse --quiet --verify "$${base:-HEAD^}^{commit}" 2>/dev/null)
 
 .PHONY: help
 help: ## Lists the targets
@@ -34,11 +38,12 @@ setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both P
 	@touch $@
 
 .venv/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --extra k8s --group bench --group services --group manifests
+	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --extra k8s --extra report \
+		--extra lineage --group bench --group services --group notebooks --group manifests
 	@touch $@
 
 .venv-flink/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	UV_PROJECT_ENVIRONMENT=.venv-flink uv sync --quiet --locked --extra flink --extra delta --extra kafka --extra postgres
+	UV_PROJECT_ENVIRONMENT=.venv-flink uv sync --quiet --locked --extra flink --extra delta --extra kafka --extra postgres --extra report
 	@touch $@
 
 build/.java: uv.lock common/setup/java.py | .venv/.synced
@@ -52,6 +57,7 @@ build/.jars: common/setup/jars.yaml common/setup/jars.py | .venv/.synced
 .PHONY: run
 run: setup $(SAMPLE)/streams ## Sessions and bills of the bundled sample of real views and clicks (ENGINE=spark)
 	.venv/bin/adstream run billing --engine $(ENGINE) --input $(SAMPLE)/streams --output $(SAMPLE)/$(ENGINE) --overwrite
+	.venv/bin/adstream report --output-dir $(SAMPLE)/$(ENGINE) -o $(SAMPLE)/$(ENGINE).html
 
 $(SAMPLE)/streams: $(wildcard tests/data/open-bandit/*.csv) | .venv/.synced
 	rm -rf $@
@@ -99,6 +105,11 @@ lint: setup ## Style, formatting and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+.PHONY: contracts
+contracts: setup ## Checks every contract, and what changed of them since BASE, with who must be told
+	.venv/bin/adstream contracts check
+	$(if $(BASE),.venv/bin/adstream contracts diff $(BASE),@echo "make: no earlier revision is known in this clone, so no change is looked at: make contracts BASE=…")
 
 .PHONY: format
 format: setup ## Formats the code and mends what the linter can

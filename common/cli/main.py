@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, data, engines, plan, run, services
+from common.cli import compare, contracts, data, engines, lineage, plan, run, services
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -25,23 +25,34 @@ Exit codes: 0 done, 1 the answers differ or records are missing, 2 the request i
 or a service is not there, 70 a defect, 130 interrupted.
 """
 
-EXTRAS = {"confluent_kafka": "kafka", "adbc_driver_postgresql": "postgres", "adbc_driver_manager": "postgres"}
+EXTRAS = {
+    "altair": "report",
+    "vl_convert": "report",
+    "jinja2": "report",
+    "confluent_kafka": "kafka",
+    "adbc_driver_postgresql": "postgres",
+    "adbc_driver_manager": "postgres",
+}
 """Packages that not every installation has, and the extras that bring them."""
 
 app = App(
     name="adstream", help=HELP, help_format="markdown", version=version("adstream"), suppress_keyboard_interrupt=False
 )
-for command in (run.run, plan.plan, compare.compare, engines.engines):
+for command in (run.run, plan.plan, lineage.lineage, compare.compare, engines.engines):
     app.command(command)
 app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
 app.command(contracts.app)
 app.command(services.app)
-# These need the client of a broker or of a database, which not every installation has: they are imported when called.
+# These need a library of charts, or the client of a broker or of a database, which not every installation has: they are
+# imported when called.
+app.command("common.cli.report:report", name="report", help="Make a page of what a run did.")
 app.command("common.cli.streams:app", name="streams", help="The streams of a broker, from their contracts.")
 app.command("common.cli.progress:lag", name="lag", help="Show how far a job is behind its input streams.")
 app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
 app.command("common.cli.progress:reset", name="reset", help="Let a job begin anew.")
+app.command("common.cli.tables:app", name="tables", help="The Delta tables that streams were landed in.")
+app.command("common.cli.autoscale:autoscale", name="autoscale", help="Give a running job more tasks, or fewer.")
 app.command("common.cli.liberate:liberate", name="liberate", help="Free rows of a database into a stream, by query.")
 app.command("common.cli.k8s:app", name="k8s", help="Jobs on Kubernetes: render, release, scale, and see how they are.")
 app.command("common.cli.outbox:app", name="outbox", help="Publish what applications write beside their changes.")

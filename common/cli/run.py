@@ -21,6 +21,7 @@ from common.config.layers import pairs
 from common.engines.launch import launch, save_spec
 from common.engines.registry import command, environment, require
 from common.errors import AdstreamError, ExitCode
+from common.lineage.runs import run_of, told
 from common.retry import retry as again
 from common.runtime.checkpoint import Checkpoint
 from common.runtime.run import Run
@@ -43,7 +44,9 @@ def run(
     sink: Annotated[
         str,
         Parameter(
-            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT.", show_default=False
+            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT; or a database that "
+            "gets the tables, postgresql://USER@HOST:PORT/NAME.",
+            show_default=False,
         ),
     ] = "",
     checkpoint: Annotated[
@@ -116,7 +119,7 @@ def run(
         print(command_line(again(partial(prepare, request), patience, err_line)))
         return ExitCode.OK
     require(request.engine)
-    return show(persist(request, patience, partial(launch, watch=echo) if verbose else _watched), sink)
+    return show(persist(request, patience, partial(_told, partial(launch, watch=echo) if verbose else _watched)), sink)
 
 
 def persist(request: Request, patience: float, start: Callable[[JobSpec], Summary]) -> Summary:
@@ -194,6 +197,12 @@ def _step(spec: JobSpec) -> int:
     """The step that a job takes next."""
     manifest = Checkpoint(spec.checkpoint).load()
     return manifest.step if manifest else 0
+
+
+def _told(start: Callable[[JobSpec], Summary], spec: JobSpec) -> Summary:
+    """Runs a spec, and tells those who keep the platform's lineage."""
+    with told(partial(run_of, spec), err_line):
+        return start(spec)
 
 
 def _watched(spec: JobSpec) -> Summary:

@@ -35,7 +35,7 @@ def check_broker(run: Run, kept: Manifest | None) -> None:
             source.check_copartitioned()
         source.starts(kept.position if kept else Position())
         _schemas(run, source.address).fetch(read=run.plan.sources, written=())
-    if run.spec.sink:
+    if run.spec.sink.startswith(BROKER):
         address = Address.parse(run.spec.sink)
         partition_counts(address, _written(run))
         _schemas(run, address).fetch(read=(), written=run.plan.sinks)

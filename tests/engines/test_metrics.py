@@ -28,6 +28,7 @@ OF_EVERY_JOB = {
     "adstream_records_in_total",
     "adstream_dead_letters_total",
     "adstream_steps_total",
+    "adstream_busy_seconds_total",
     "adstream_step_seconds",
     "adstream_step_timestamp_seconds",
     "adstream_watermark_timestamp_seconds",

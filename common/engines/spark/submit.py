@@ -2,7 +2,8 @@
 
 Options of the engine (`JobSpec.options`): `master` (default: this machine, as many tasks as the job's parallelism),
 `deploy-mode` (`client`: the driver runs here; `cluster`, on Kubernetes: in a pod, which is waited for), `driver-memory`,
-`executor-memory`, and any property of Spark's own, `spark.…`.
+`executor-memory`, any property of Spark's own, `spark.…`, and those of `allocation.py`: `executors=1..4` lets executors
+come with the work and go without it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
+from common.engines.spark import allocation
+from common.engines.spark.allocation import Allocation
 from common.errors import AdstreamError
 from common.names import pick
 from common.runtime.spec import JobSpec
@@ -28,7 +31,7 @@ LIGHT_JIT = "-XX:TieredStopAtLevel=1"
 """The JVM only moves frames: optimising its code costs more than it gives (measured: half of its CPU time)."""
 PLAIN_FILES = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 """Writes a query's log without starting `chmod` for each file, as the default does: 80 ms a micro-batch."""
-OPTIONS = ("master", "deploy-mode", "driver-memory", "executor-memory")
+OPTIONS = ("master", "deploy-mode", "driver-memory", "executor-memory", *allocation.OPTIONS)
 DEPLOY_MODES = ("client", "cluster")
 
 
@@ -102,7 +105,19 @@ def properties(spec: JobSpec) -> dict[str, str]:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
         }
-    return suite | {name: value for name, value in spec.options.items() if name.startswith("spark.")}
+    return suite | _allocated(spec) | {k: value for k, value in spec.options.items() if k.startswith("spark.")}
+
+
+def _allocated(spec: JobSpec) -> dict[str, str]:
+    """What the options say of the executors; on this machine there are none but the driver itself."""
+    options = _options(spec)
+    given = {name: options[name] for name in allocation.OPTIONS if name in options}
+    if given and _on_this_machine(options["master"]):
+        raise AdstreamError(f"option {next(iter(given))} needs a cluster", "add --option master=spark://HOST:7077")
+    allocated = Allocation.of(given, spec.typed_settings().parallelism)
+    if allocated is None:
+        return {"spark.executor.cores": given["executor-cores"]} if given else {}
+    return allocated.properties()
 
 
 def _options(spec: JobSpec) -> dict[str, str]:

@@ -61,12 +61,12 @@ def permissions(topology: Topology) -> tuple[Permission, ...]:
     read = [Permission("topic", stream, ("DESCRIBE", "READ"), "input") for stream in sources(topology)]
     # It writes in transactions, which need no right to the cluster.
     written = [Permission("topic", name, ("CREATE", "DESCRIBE", "WRITE"), "output") for name in sinks(topology)]
+    group = Permission("group", GROUP, ("READ",), "input")
+    if not written:  # it keeps tables
+        return (*read, group)
     internal = [Permission("topic", topic.name, ("ALL",), "internal") for topic in internal_topics(topology.name)]
-    identity = [
-        Permission("transactional id", transactional_id(topology.name), ("DESCRIBE", "WRITE"), "output"),
-        Permission("group", GROUP, ("READ",), "input"),
-    ]
-    return (*read, *written, *internal, *identity)
+    identity = Permission("transactional id", transactional_id(topology.name), ("DESCRIBE", "WRITE"), "output")
+    return (*read, *written, *internal, identity, group)
 
 
 def grant(address: Address, principal: str, wanted: Iterable[Permission], shared: Iterable[str] = ()) -> None:

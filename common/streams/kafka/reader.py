@@ -10,13 +10,14 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError, ExitCode
+from common.retry import OUTAGE_SECONDS
 from common.streams.conform import conform, plain_type
 from common.streams.decoded import DeadLetter, Decoded, dead_letters
 from common.streams.folder import Split
 from common.streams.jsonl import decode_lines
 from common.streams.kafka.address import Address, PartitionPath
 from common.streams.kafka.consumer import Consumers, next_offset
-from common.streams.kafka.errors import ACCEPT, DENIED, OUTAGE_SECONDS, told_plainly
+from common.streams.kafka.errors import ACCEPT, DENIED, told_plainly
 from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.wire import Part, UndecodableError, json_line
 

@@ -6,7 +6,8 @@ from tests.conformance.job import Job
 from tests.conformance.jobs.anomalies import ANOMALIES
 from tests.conformance.jobs.billing import BILLING
 from tests.conformance.jobs.engagements import ENGAGEMENTS
+from tests.conformance.jobs.eventification import EVENTIFICATION
 from tests.conformance.jobs.sessions import SESSIONS
 
-JOBS: tuple[Job, ...] = (SESSIONS, ENGAGEMENTS, BILLING, ANOMALIES)
+JOBS: tuple[Job, ...] = (SESSIONS, ENGAGEMENTS, BILLING, ANOMALIES, EVENTIFICATION)
 """In the order in which they are reported."""

@@ -13,7 +13,7 @@ import pytest
 from common.errors import ExitCode
 from tests.unit.cli.conftest import Adstream
 
-COMMANDS = ("run", "plan", "compare", "engines", "contracts", "import", "generate")
+COMMANDS = ("run", "report", "plan", "compare", "engines", "contracts", "import", "generate")
 
 
 def test_alone_it_teaches_by_example(adstream: Adstream) -> None:
@@ -28,6 +28,7 @@ def test_alone_it_teaches_by_example(adstream: Adstream) -> None:
     "command",
     [
         ("run",),
+        ("report",),
         ("plan",),
         ("compare",),
         ("contracts", "check"),

@@ -1,0 +1,93 @@
+"""A schedule is played: a job runs, is struck, comes back, and what it has written is judged."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.runtime.summary import Summary
+from tests.recovery.job import Job
+from tests.recovery.schedule import Schedule, Strike
+from tests.recovery.venues import Venue
+from tests.recovery.verdict import Verdict
+from tests.recovery.work import Work
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A fault that a job has come back from.
+
+    Attributes:
+        strike: The fault.
+        at: The step at which it struck.
+        seconds: How long it took from the end of the harm to the next complete step.
+    """
+
+    strike: Strike
+    at: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Played:
+    """A job that was struck, to its end.
+
+    Attributes:
+        venue: Where it ran.
+        job: Its name.
+        seed: The seed of its schedule.
+        recovered: The faults; not those that came after its end.
+        verdict: What it has written.
+        balanced: Whether its own counters add up.
+        starts: How often it was started.
+    """
+
+    venue: str
+    job: str
+    seed: int
+    recovered: tuple[Recovered, ...] = field(default=())
+    verdict: Verdict = field(default_factory=Verdict)
+    balanced: bool = True
+    starts: int = 1
+
+
+def play(venue: Venue, work: Work, schedule: Schedule, folder: Path) -> Played:
+    """Plays a schedule below a folder.
+
+    Raises:
+        RecoveryError: The job did not come back, or went on where it must not.
+    """
+    rng = random.Random(schedule.seed)
+    with venue.opened(folder, rng) as place:
+        job = Job(
+            name=work.job,
+            engine=venue.engine,
+            input=work.given(folder / "input"),
+            folder=folder,
+            settings=work.settings,
+            options=place.options,
+            parallelism=schedule.parallelism,
+        )
+        try:
+            job.start()
+            recovered = []
+            for strike in schedule.strikes:
+                if not job.reach(strike.step):
+                    break
+                time.sleep(strike.delay)
+                if job.ended():
+                    break
+                job.parallelism = strike.parallelism
+                place.faults[strike.fault].strike(job, random.Random(strike.seed))
+                over, before = time.monotonic(), job.steps
+                if not job.reach(before + 1):
+                    break
+                recovered.append(Recovered(strike, before, time.monotonic() - over))
+            job.finish()
+        finally:
+            job.kill()
+        verdict = Verdict.of(work.wanted(folder), work.found(job.output))
+        balanced = Summary.load(job.output).balanced
+    return Played(venue.name, work.job, schedule.seed, tuple(recovered), verdict, balanced, job.starts)
