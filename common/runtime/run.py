@@ -20,6 +20,7 @@ from common.runtime.bucket import BucketStep, Round
 from common.runtime.checkpoint import PLANS, SCHEMAS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.front import Front
+from common.runtime.history import TakenStep
 from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
@@ -209,7 +210,9 @@ class Run:
         )
         total = self.metrics(after)
         log.info("step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(total))
-        Metrics.load(self.checkpoint.root).after(after, total, now_ms()).save(self.checkpoint.root)
+        now = now_ms()
+        Metrics.load(self.checkpoint.root).after(after, total, now).save(self.checkpoint.root)
+        TakenStep.of(after, now).append(self.checkpoint.root)
         return after
 
     def metrics(self, manifest: Manifest) -> dict[str, int]:

@@ -164,7 +164,7 @@ def _(node: KeyBy) -> str:
 
 @_box.register
 def _(node: Process) -> str:
-    shown = " · ".join(f"{name} {value}" for name, value in _readable(node.operator))
+    shown = " · ".join(parameters_for_people(node.operator))
     return f'[["<b>{node.id}</b><br/>{shown}"]]' if shown else f'[["<b>{node.id}</b>"]]'
 
 
@@ -189,10 +189,10 @@ def _plain(value: object) -> dict[str, Any]:
     return {name: item for name, item, _ in _fields(value)}
 
 
-def _readable(operator: object) -> Iterator[tuple[str, str]]:
-    """The parameters of an operator for people; a field says by its metadata when it is a duration."""
+def parameters_for_people(operator: object) -> Iterator[str]:
+    """The parameters of an operator, such as `gap 30m`; a field says by its metadata when it is a duration."""
     for name, item, unit in _fields(operator):
-        yield name, format_duration(item) if unit == "ms" else _word(item)
+        yield f"{name} {format_duration(item) if unit == 'ms' else _word(item)}"
 
 
 def _word(value: object) -> str:
