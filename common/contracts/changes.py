@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Breaks = Literal["nobody", "readers", "rules"]
 """Whom a change breaks: nobody; readers, if there are any, that do not act; the rules of compatibility, whoever reads."""
 NOTHING = "nothing"
+_JUDGED = "expect to be given what keeps the rules as they are now; all else is a dead letter"
 _SEEN = "look whether it matters"
 _MEND = "not be deployed with this contract before it is mended"
 
@@ -84,7 +85,7 @@ def _removed(contract: Contract) -> Change:
 
 def _change(stream: str, before: Traversable, after: Traversable) -> Change:
     old, new = load_from(before, stream), load_from(after, stream)
-    differences = (*_schemas(stream, before, after), *_metas(old.meta, new.meta))
+    differences = (*_schemas(stream, before, after), *_metas(old.meta, new.meta), *_tables(old, new))
     consumers = tuple(dict.fromkeys((*old.meta.consumers, *new.meta.consumers)))
     return Change(stream, new.meta.owner, consumers, differences)
 
@@ -150,6 +151,13 @@ def _metas(old: StreamMeta, new: StreamMeta) -> Iterator[Difference]:
             yield Difference(what, *asked[name])
 
 
+def _tables(old: Contract, new: Contract) -> Iterator[Difference]:
+    """The files of its rules that list other values."""
+    for name in sorted(old.tables.keys() & new.tables.keys()):
+        if old.tables[name] != new.tables[name]:
+            yield Difference(f"{name} lists other values", _JUDGED)
+
+
 def consequences(old: StreamMeta, new: StreamMeta) -> Mapping[str, tuple[str, Breaks]]:
     """For each field of `stream.yaml`, what readers must do about another value, and whom it breaks."""
     return {
@@ -164,6 +172,7 @@ def consequences(old: StreamMeta, new: StreamMeta) -> Mapping[str, tuple[str, Br
         "compaction": ("expect only the last record of each key" if new.compaction else NOTHING, "nobody"),
         "compatibility": (f"know that a new version keeps '{new.compatibility}' only", "nobody"),
         "deprecated": (f"move away: {new.deprecated}" if new.deprecated else NOTHING, "nobody"),
+        "rules": (_JUDGED, "nobody"),
         "retention": (_kept(old.retention, new.retention), "nobody"),
     }
 
@@ -177,8 +186,14 @@ def _kept(before: int | None, after: int | None) -> str:
 def _shown(name: str, value: object) -> str:
     if name == "retention":
         return "for ever" if value is None else format_duration(int(str(value)))
+    if name == "rules" and isinstance(value, dict):
+        return "; ".join(f"{key}: {_rule(rule)}" for key, rule in value.items()) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{key} {' '.join(items)}" for key, items in value.items() if items) or "none"
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
     return "none" if value is None else str(value)
+
+
+def _rule(declared: object) -> str:
+    return f"{declared['field']} in {declared['listed']}" if isinstance(declared, dict) else str(declared)

@@ -124,6 +124,12 @@ def test_a_published_version_can_not_vanish_with_its_entry(before: Path, after: 
         ({"tags": {"pii": ["key", "value"]}}, "tags: pii key → pii key value", "treat the fields", "nobody"),
         ({"deprecated": "read x"}, "deprecated: none → read x", "move away: read x", "nobody"),
         ({"compaction": True}, "compaction: False → True", "expect only the last record of each key", "nobody"),
+        (
+            {"rules": {"a": "value.advertisementId > 0"}},
+            "rules: none → a: value.advertisementId > 0",
+            "keeps the rules",
+            "nobody",
+        ),
         ({"consumers": ["ads"]}, "consumers: none → ads", NOTHING, "nobody"),
         ({"compatibility": "backward"}, "compatibility: full_transitive → backward", "keeps 'backward' only", "nobody"),
     ],
@@ -136,6 +142,13 @@ def test_what_else_a_contract_says_is_compared(
     assert difference.what == what
     assert asked in difference.reader
     assert difference.breaks == broken
+
+
+def test_another_list_of_allowed_values_is_told(before: Path, after: Path) -> None:
+    path = after / "customer-rows" / "countries.csv"
+    path.write_text(path.read_text() + "XK\n")
+    (change,) = changes(before, after)
+    assert [difference.what for difference in change.differences] == ["countries.csv lists other values"]
 
 
 def test_streams_come_and_go(before: Path, after: Path, tmp_path: Path) -> None:
