@@ -8,6 +8,11 @@ PYTHON ?= python3
 ENGINE ?= spark
 PYTEST_ARGS ?=
 PARTS ?=
+JOB ?= sessions
+SEEDS ?= 2
+SEED ?=
+RECOVERY ?=
+IMAGES ?= spark
 
 UV_VERSION := 0.13.9
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -17,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 SAMPLE := build/open-bandit
 SHOP := build/open-bandit-database
 LANDED := ad-views,ad-clicks,advertisements,ad-sessions,ad-engagements
-FAST := not slow and not recovery and not integration
+FAST := not slow and not recovery and not integration and not k8s
 SOURCES := pyproject.toml uv.lock
 # What changed contracts are compared with: where this branch left main; on main itself, the commit before.
 BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null); \
@@ -39,8 +44,8 @@ setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both P
 	@touch $@
 
 .venv/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --extra report --extra lineage \
-		--group bench --group services --group notebooks
+	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --extra k8s --extra report \
+		--extra lineage --group bench --group services --group notebooks --group manifests
 	@touch $@
 
 .venv-flink/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
@@ -101,12 +106,20 @@ conformance: setup ## Every case of the conformance kit on every engine, as a ta
 	.venv/bin/pytest tests/conformance $(PYTEST_ARGS)
 
 .PHONY: recovery
-recovery: setup ## Jobs that are killed, restarted and rescaled
-	.venv/bin/pytest -m recovery $(PYTEST_ARGS)
+recovery: setup ## Jobs that are killed, starved and rescaled on every engine: what they lost, as a table (SEEDS=2 JOB=sessions)
+	.venv/bin/python -m tests.recovery --job $(JOB) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(RECOVERY)
 
 .PHONY: integration
 integration: setup ## Streams on real services: Kafka, a schema registry, PostgreSQL, Connect, S3
 	.venv/bin/pytest tests/integration -m integration $(PYTEST_ARGS)
+
+.PHONY: k8s
+k8s: setup ## Jobs on a real Kubernetes, the one that KUBECONFIG names
+	.venv/bin/pytest tests/k8s -m k8s $(PYTEST_ARGS)
+
+.PHONY: images
+images: ## The images for Kubernetes, by Docker or buildah (IMAGES="spark flink beam")
+	k8s/images/build.sh $(IMAGES)
 
 .PHONY: bench
 bench: setup ## Speed and memory against what one would write by hand, as ratios (PARTS="local flink")

@@ -94,6 +94,19 @@ def prepare(request: Request) -> JobSpec:
         AdstreamError: A check failed; nothing was changed. (With `overwrite`, and only once every
             check has passed, what an earlier run left in the output is gone.)
     """
+    run = checked(request)
+    if request.overwrite:
+        run.sink.clear()
+        run.checkpoint.clear()
+    return run.spec
+
+
+def checked(request: Request) -> Run:
+    """A request's run, once everything that it names is there and fits; a folder for its output is made.
+
+    Raises:
+        AdstreamError: A check failed.
+    """
     spec = spec_of(request)
     _check_sink(spec, check(spec.topology()))
     if Path(spec.output).exists() and not Path(spec.output).is_dir():
@@ -109,13 +122,12 @@ def prepare(request: Request) -> JobSpec:
         # Only a run on a broker needs its client, which not every installation has.
         import_module("common.runtime.broker").check_broker(run, kept)
     if request.overwrite:
-        run.sink.clear()
-        run.checkpoint.clear()
-    elif run.plan.tables and kept is not None:
+        return run
+    if run.plan.tables and kept is not None:
         run.check_sink(kept)
     elif kept is None or kept.step == 0:
         _check_empty(run)
-    return spec
+    return run
 
 
 def _place(text: str) -> str:
