@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from common.engines.local.translate import run
+from common.runtime.spec import JobSpec
 from tests.unit.cli.conftest import Adstream
 
 pytest.importorskip("deltalake")
@@ -15,7 +17,7 @@ STREAM = "advertisements"
 
 
 @pytest.fixture
-def output(tmp_path: Path, adstream: Adstream) -> Path:
+def output(tmp_path: Path) -> Path:
     """Three steps of advertisements, landed."""
     folder = tmp_path / "in" / STREAM
     folder.mkdir(parents=True)
@@ -24,10 +26,15 @@ def output(tmp_path: Path, adstream: Adstream) -> Path:
         values = {key: None if name is None else {"name": name, "type": "Pets"} for key, name in rows.items()}
         lines = (json.dumps({"key": key, "value": value}) + "\n" for key, value in values.items())
         (folder / f"{number}.jsonl").write_text("".join(lines))
-    said = adstream(*landing(tmp_path), "--mode", "stream", "--until-caught-up")
-    assert said.code == 0, said.err
-    assert "5 records in = 5 landed + 0 superseded + 0 dead letters" in said.out
-    return tmp_path / "out"
+    output = tmp_path / "out"
+    settings = {"streams": [STREAM], "buckets": 2}
+    checkpoint = str(output / "_checkpoint")
+    summary = run(
+        JobSpec("land", "local", "stream", str(tmp_path / "in"), str(output), checkpoint, settings=settings, drain=True,
+                until_caught_up=True)
+    )  # fmt: skip
+    assert summary.balanced and summary.metrics["landed"] == 5
+    return output
 
 
 def landing(root: Path) -> tuple[object, ...]:
