@@ -31,7 +31,7 @@ BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null); \
 
 .PHONY: help
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both Python environments, brings the jars, and Java where there is none
