@@ -43,7 +43,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["new", "stream", "ad-refunds", "--owner", "billing"],
         ["new", "stream", "campaigns", "--owner", "ad-catalogue", "--kind", "entity"],
     ]
-    done = run(found, "-c", f"from common.cli.main import invoke; print([invoke(each) for each in {calls}])")
+    done = run(found, "-c", f"from common.cli.main import invoke; print([int(invoke(each)) for each in {calls}])")
     assert done.stdout.splitlines()[-1:] == ["[0, 0, 0, 0]"], done.stderr
     return found
 
