@@ -15,7 +15,7 @@ export UV_PYTHON := $(CURDIR)/.tools/bin/python
 export UV_PYTHON_DOWNLOADS := never
 
 SAMPLE := build/open-bandit
-FAST := not slow and not recovery and not integration
+FAST := not slow and not recovery and not integration and not notebooks
 SOURCES := pyproject.toml uv.lock
 
 .PHONY: help
@@ -78,6 +78,10 @@ recovery: setup ## Jobs that are killed, restarted and rescaled
 .PHONY: integration
 integration: setup ## Streams on real services: Kafka, a schema registry, PostgreSQL, Connect, S3
 	.venv/bin/pytest tests/integration -m integration $(PYTEST_ARGS)
+
+.PHONY: notebooks
+notebooks: setup ## The notebooks, run from their first cell to their last
+	.venv/bin/pytest tests/notebooks $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: setup ## Speed and memory against what one would write by hand, as ratios (PARTS="local flink")
