@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from common.cli.services import stack
 from common.config.job import parse_duration
 from common.contracts.contract import Contract
 from common.errors import AdstreamError
@@ -16,7 +19,10 @@ from common.streams.sink import Sink, open_sink
 DatabaseUrl = Annotated[
     str,
     Parameter(
-        name="--database", env_var="ADSTREAM_DATABASE", show_default=False, help="postgresql://USER@HOST:PORT/NAME."
+        name="--database",
+        env_var="ADSTREAM_DATABASE",
+        show_default=False,
+        help="postgresql://USER@HOST:PORT/NAME; that of the local services if absent.",
     ),
 ]
 BrokerSink = Annotated[
@@ -25,6 +31,15 @@ BrokerSink = Annotated[
 Every = Annotated[
     str, Parameter(help="Go on for ever, and look this often for what is new, such as 10s.", show_default=False)
 ]
+
+
+def url_of(database: str) -> str:
+    """The database that was given, or that of the local services.
+
+    Raises:
+        AdstreamError: None was given, and the services do not run.
+    """
+    return database or stack(None).endpoint("postgres", "url")
 
 
 def sink_of(
@@ -53,6 +68,18 @@ def sink_of(
     topics = import_module("common.streams.kafka.topics")
     topics.create(opened.address, topics.internal_topics(job))
     return opened
+
+
+def turns(pause: float | None) -> Iterator[None]:
+    """A turn to look for what is new; further ones for ever, with pauses in between, unless there is none.
+
+    Args:
+        pause: As `pause_of` gives it.
+    """
+    yield
+    while pause is not None:
+        time.sleep(pause)
+        yield
 
 
 def pause_of(every: str) -> float | None:

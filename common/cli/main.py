@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, data, engines, plan, report, run, services
+from common.cli import compare, contracts, data, dead_letters, engines, lineage, new, plan, report, run, services
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -63,19 +63,25 @@ EXTRAS = {
 app = App(
     name="adstream", help=HELP, help_format="markdown", version=version("adstream"), suppress_keyboard_interrupt=False
 )
-for command in (run.run, report.report, plan.plan, compare.compare, engines.engines):
+for command in (run.run, report.report, plan.plan, lineage.lineage, compare.compare, engines.engines):
     app.command(command)
 app.register_install_completion_command(help="Let your shell complete commands, options and names.")
 app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
 app.command(contracts.app)
+app.command(dead_letters.app)
+app.command(new.app)
 app.command(services.app)
+services.app.command("common.cli.seed:seed", name="seed", help="Put advertisements into a database, to try it out.")
 # These need the client of a broker or of a database, which not every installation has: they are imported when called.
 app.command("common.cli.streams:app", name="streams", help="The streams of a broker, from their contracts.")
 app.command("common.cli.progress:lag", name="lag", help=LAG)
 app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
 app.command("common.cli.progress:reset", name="reset", help=RESET)
+app.command("common.cli.tables:app", name="tables", help="The Delta tables that streams were landed in.")
+app.command("common.cli.autoscale:autoscale", name="autoscale", help="Give a running job more tasks, or fewer.")
 app.command("common.cli.liberate:liberate", name="liberate", help=LIBERATE)
+app.command("common.cli.k8s:app", name="k8s", help="Jobs on Kubernetes: render, release, scale, and see how they are.")
 app.command("common.cli.outbox:app", name="outbox", help="Publish what applications write beside their changes.")
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, ExitCode
 from common.operators.step import END, Operator
 from common.runtime.bucket import Kept
 from common.runtime.clock import Clock
@@ -126,6 +126,7 @@ class Checkpoint:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+        self._there = False
 
     def load(self) -> Manifest | None:
         """The last complete checkpoint, or None before the first.
@@ -137,12 +138,14 @@ class Checkpoint:
         if not path.exists():
             return None
         try:
-            return _manifest(json.loads(path.read_text()))
+            manifest = _manifest(json.loads(path.read_text()))
         except (ValueError, KeyError, TypeError) as error:
             raise AdstreamError(
                 f"checkpoint '{path}': not a manifest of this suite ({error})",
                 "restore the folder, or start with a new --checkpoint folder",
             ) from error
+        self._there = True
+        return manifest
 
     @property
     def segments(self) -> Segments:
@@ -194,7 +197,12 @@ class Checkpoint:
         return Stored((path,), (kept.num_rows,), kept.num_rows)
 
     def save(self, manifest: Manifest) -> None:
-        """Makes the manifest the last complete checkpoint, then sweeps state files it does not name."""
+        """Makes the manifest the last complete checkpoint, then sweeps state files it does not name.
+
+        Raises:
+            AdstreamError: The storage is another one than that of the checkpoint before (`UNAVAILABLE`).
+        """
+        self._check_there(manifest)
         self.root.mkdir(parents=True, exist_ok=True)
         staged = self.root / (MANIFEST + ".new")
         with staged.open("w") as file:
@@ -202,10 +210,27 @@ class Checkpoint:
             file.flush()
             os.fsync(file.fileno())
         staged.replace(self.root / MANIFEST)
+        self._there = True
         self._sweep(manifest)
+
+    def _check_there(self, manifest: Manifest) -> None:
+        """Refuses to save where the checkpoint before, or what the last step wrote, is not.
+
+        A folder whose storage went away is an empty one of another disk. What is written there is hidden once the
+        storage is back, and a manifest that names it can't be gone on with.
+        """
+        folder = f"state/{manifest.step - 1:09d}"
+        wanted = {path.name for path in map(Path, manifest.files()) if str(path.parent) == folder}
+        if (self._there and not (self.root / MANIFEST).exists()) or not wanted <= _names(self.root / folder):
+            raise AdstreamError(
+                f"checkpoint '{self.root}': what was saved there is gone",
+                "bring its storage back and start the job again: it goes on from its last step there",
+                ExitCode.UNAVAILABLE,
+            )
 
     def clear(self) -> None:
         """Forgets everything: the next run begins with its first step."""
+        self._there = False
         for file in (MANIFEST, METRICS, HISTORY):
             (self.root / file).unlink(missing_ok=True)
         for folder in ("state", PLANS):
@@ -221,6 +246,10 @@ class Checkpoint:
                     path.unlink(missing_ok=True)
             with suppress(OSError):
                 folder.rmdir()  # which it can be once it is empty
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def _manifest(content: dict[str, Any]) -> Manifest:

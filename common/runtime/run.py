@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from common.config.job import JobSettings
-from common.contracts.contract import Contract, load
+from common.contracts.contract import load
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
-from common.runtime.bucket import Round
+from common.runtime.bucket import BucketStep, Round
 from common.runtime.checkpoint import PLANS, SCHEMAS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.front import Front
@@ -26,7 +26,9 @@ from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.folder import Position
 from common.streams.sink import Part, Sink, open_sink
-from common.streams.source import Source, open_source
+from common.streams.source import BROKER, Source, open_source, open_unplanned
+from common.tables.delta import DeltaTables
+from common.tables.layout import Layout
 from common.topology.plan import Plan
 
 log = logging.getLogger("adstream")
@@ -62,6 +64,12 @@ class BucketResult:
     counters: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
+    def saved(cls, checkpoint: Checkpoint, step: int, round_: Round, bucket: int, done: BucketStep) -> BucketResult:
+        """The result of a bucket whose state is written to a checkpoint's folder after `step`."""
+        stored = checkpoint.write_state(step, bucket, done.state)
+        return cls(round_.number, bucket, BucketState(stored, done.due, done.gauges), done.counters)
+
+    @classmethod
     def of(cls, content: Mapping[str, Any]) -> BucketResult:
         """Reads what `dataclasses.asdict` and JSON made of it."""
         return cls(content["round"], content["bucket"], BucketState.of(content["state"]), content["counters"])
@@ -93,8 +101,8 @@ class Run:
             settings=settings,
             plan=plan,
             front=Front(plan, contracts, settings.buckets, settings.max_future_skew),
-            source=open_source(spec.input, plan.sources, Path(spec.checkpoint, PLANS), Path(spec.checkpoint, SCHEMAS)),
-            sink=_open_sink(spec, {stream: load(stream) for stream in plan.sinks}),
+            source=_open_source(spec, plan),
+            sink=_open_sink(spec, plan),
             checkpoint=Checkpoint(spec.checkpoint),
         )
 
@@ -238,7 +246,17 @@ class Run:
         return summary
 
 
-def _open_sink(spec: JobSpec, contracts: dict[str, Contract]) -> Sink:
+def _open_source(spec: JobSpec, plan: Plan) -> Source:
+    schemas = Path(spec.checkpoint, SCHEMAS)
+    if spec.input.startswith(BROKER) or spec.sink or plan.tables:
+        return open_source(spec.input, plan.sources, Path(spec.checkpoint, PLANS), schemas)
+    return open_unplanned(spec.input, plan.sources, schemas)  # the files replace what was delivered of a step
+
+
+def _open_sink(spec: JobSpec, plan: Plan) -> Sink:
+    contracts = {stream: load(stream) for stream in plan.sinks}
+    if plan.tables:
+        return _open_tables(spec, {stream: Layout(contracts[stream], by) for stream, by in plan.tables.items()})
     if not spec.sink:
         return open_sink(spec.output, spec.format, contracts)
     # Only a run on a broker needs its client, which not every installation has.
@@ -247,6 +265,14 @@ def _open_sink(spec: JobSpec, contracts: dict[str, Contract]) -> Sink:
         spec.sink, spec.job, spec.output, contracts, str(Path(spec.checkpoint, SCHEMAS))
     )
     return sink
+
+
+def _open_tables(spec: JobSpec, layouts: dict[str, Layout]) -> Sink:
+    if not spec.sink:
+        return DeltaTables(spec.output, layouts)
+    # Only a run on a database needs its client, which not every installation has.
+    tables: Sink = import_module("common.tables.postgres").PostgresTables(spec.sink, spec.job, spec.output, layouts)
+    return tables
 
 
 def shown(watermark: int) -> str:

@@ -52,23 +52,22 @@ class Source(Protocol):
 
 
 def open_source(place: str, streams: tuple[str, ...], log: Path, schemas: Path) -> Source:
-    """The source of a job.
+    """A source whose steps are the same when they are taken again.
 
     Args:
         place: A folder, or the address of a broker.
         streams: What the job reads.
-        log: Where the steps of a broker are written down.
-        schemas: Where the schemas of its registry are kept.
+        log: Where the steps are written down.
+        schemas: Where the schemas of a broker's registry are kept.
 
     Raises:
         AdstreamError: The place or one of the streams is not there.
     """
-    source = open_unplanned(place, streams, schemas)
-    return Planned(source, str(log)) if place.startswith(BROKER) else source
+    return Planned(open_unplanned(place, streams, schemas), str(log))
 
 
 def open_unplanned(place: str, streams: tuple[str, ...], schemas: Path) -> Source:
-    """As `open_source`, but nothing is written down: to look what has arrived, not to take it."""
+    """As `open_source`, but nothing is written down: to look what has arrived, or where a step may be taken otherwise."""
     if not place.startswith(BROKER):
         return FolderSource.open(place, streams)
     # Only a run on a broker needs its client, which not every installation has.
@@ -79,8 +78,9 @@ def open_unplanned(place: str, streams: tuple[str, ...], schemas: Path) -> Sourc
 class Planned:
     """A source whose steps are written down before they are taken, so that one taken again is the same.
 
-    On a broker, what has arrived behind a position grows all the time. But a step that was delivered and then
-    lost its checkpoint is skipped by the sink when it comes again, so it must hold what it held before.
+    On a broker, what has arrived behind a position grows all the time; in a folder it does when a stream gets a
+    file that it lacked. But a step that was delivered and then lost its checkpoint is skipped by a sink that keeps
+    what it has, so when it comes again it must hold what it held before.
 
     Attributes:
         source: The source.
@@ -102,8 +102,9 @@ class Planned:
             return _arrivals(json.loads(path.read_text()))
         arrivals = self.source.next_step(position)
         if arrivals is not None:
-            # The one moment in which the wall clock comes in: from here on it is a part of the step.
-            arrivals = replace(arrivals, arrived=time.time_ns() // 1_000_000)
+            # The one moment in which the wall clock comes in, as a broker does not tell when records arrived: from
+            # here on it is a part of the step.
+            arrivals = replace(arrivals, arrived=arrivals.arrived or time.time_ns() // 1_000_000)
             path.parent.mkdir(parents=True, exist_ok=True)
             staged = path.with_suffix(f".{os.getpid()}")
             staged.write_text(json.dumps(asdict(arrivals)))

@@ -19,6 +19,7 @@ from pyflink.common import Configuration, Types, WatermarkStrategy
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 
+from common.engines.flink.earlier import end_earlier
 from common.engines.flink.native import NativeCheckpoints
 from common.engines.flink.sinks import CompleteSteps, PassShardsOn, WriteShards, shard_key
 from common.engines.flink.sources import Agenda, PlanSteps, ReadAgenda, ReadUnits, batch_agenda, stream_agenda
@@ -46,6 +47,8 @@ def run(spec: JobSpec) -> Summary:
         AdstreamError: What any run refuses, in the driver or in a task.
     """
     opened = Run.open(spec)
+    if "master" in spec.options:
+        end_earlier(spec.options["master"], _name(opened))
     return _batch(opened) if spec.mode == "batch" else _stream(opened)
 
 
@@ -109,9 +112,14 @@ def _execute(run: Run, manifest: Manifest, agenda: Agenda | None, settings: dict
     environment.set_max_parallelism(MAX_PARALLELISM)
     translate(environment, run, manifest, agenda)
     try:
-        environment.execute(f"adstream {run.spec.job}")
+        environment.execute(_name(run))
     except Py4JJavaError as error:
         raise _reason(error) from error
+
+
+def _name(run: Run) -> str:
+    """The name of a run's jobs on a cluster: that of all runs that write to the same place."""
+    return f"adstream {run.spec.job}, {run.spec.output}"
 
 
 def translate(environment: StreamExecutionEnvironment, run: Run, manifest: Manifest, agenda: Agenda | None) -> None:
