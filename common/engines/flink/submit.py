@@ -146,6 +146,12 @@ def properties(spec: JobSpec) -> dict[str, str]:
     return suite | {name: value for name, value in spec.options.items() if "." in name}
 
 
+def shared_cluster(spec: JobSpec) -> str | None:
+    """The job manager, `HOST:PORT`, of a cluster that outlives the run and may run other jobs; None without one."""
+    master = _options(spec).get("master")
+    return None if master == APPLICATION else master
+
+
 def _options(spec: JobSpec) -> Mapping[str, str]:
     given = {name: value for name, value in spec.options.items() if "." not in name}
     return {"memory": MEMORY} | {
