@@ -88,7 +88,7 @@ def test_a_job_is_released_and_seen(ads: Team, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--set", "gap=30m"), "made with gap="),
+        (("--set", "gap=30m"), "gap=1200000, but the job has sessions.gap=1800000"),
         (("--set", "gap=20m", "--value", "INPUT=/data/nowhere"), "/data/nowhere"),
         (("--set", "gap=20m", "--value", "INPUT=kafka://127.0.0.1:1?registry=http://127.0.0.1:1"), "127.0.0.1:1"),
     ],
