@@ -8,6 +8,10 @@ PYTHON ?= python3
 ENGINE ?= spark
 PYTEST_ARGS ?=
 PARTS ?=
+JOB ?= sessions
+SEEDS ?= 2
+SEED ?=
+RECOVERY ?=
 IMAGES ?= spark
 
 UV_VERSION := 0.13.9
@@ -16,6 +20,8 @@ export UV_PYTHON := $(CURDIR)/.tools/bin/python
 export UV_PYTHON_DOWNLOADS := never
 
 SAMPLE := build/open-bandit
+SHOP := build/open-bandit-database
+LANDED := ad-views,ad-clicks,advertisements,ad-sessions,ad-engagements
 FAST := not slow and not recovery and not integration and not k8s
 SOURCES := pyproject.toml uv.lock
 # What changed contracts are compared with: where this branch left main; on main itself, the commit before.
@@ -59,6 +65,29 @@ run: setup $(SAMPLE)/streams ## Sessions and bills of the bundled sample of real
 	.venv/bin/adstream run billing --engine $(ENGINE) --input $(SAMPLE)/streams --output $(SAMPLE)/$(ENGINE) --overwrite
 	.venv/bin/adstream report --output-dir $(SAMPLE)/$(ENGINE) -o $(SAMPLE)/$(ENGINE).html
 
+.PHONY: run-database
+run-database: setup $(SAMPLE)/streams ## The same from a database: free its advertisements, bill, land all in tables, query them
+	rm -rf $(SHOP) && mkdir -p $(SHOP)/streams && cp -R $(SAMPLE)/streams/ad-* $(SHOP)/streams
+	.venv/bin/adstream services up postgres
+	.venv/bin/adstream services seed --input $(SAMPLE)/streams
+	.venv/bin/adstream liberate advertisements --output $(SHOP)/streams
+	.venv/bin/adstream services down postgres
+	.venv/bin/adstream run billing --engine $(ENGINE) --input $(SHOP)/streams --output $(SHOP)/streams
+	.venv/bin/adstream run land --engine $(ENGINE) --input $(SHOP)/streams --output $(SHOP)/tables \
+		--mode stream --until-caught-up --set streams=$(LANDED) --set partitions=ad-views=createdEventTime
+	.venv/bin/adstream tables history ad-views --output $(SHOP)/tables
+	.venv/bin/adstream tables query --output $(SHOP)/tables "$$MOST_SOLD"
+
+define MOST_SOLD
+SELECT a.name, a.type, e.sum AS conversions, v.views, s.users FROM ad_engagements AS e
+JOIN advertisements AS a ON a.key = e.key
+JOIN (SELECT "advertisementId" AS key, count(*) AS views FROM ad_views GROUP BY 1) AS v ON v.key = e.key
+JOIN (SELECT action."advertisementId" AS key, count(DISTINCT "userId") AS users
+      FROM (SELECT "userId", unnest(actions) AS action FROM ad_sessions) GROUP BY 1) AS s ON s.key = e.key
+WHERE e.sum IS NOT NULL ORDER BY conversions DESC, views LIMIT 5
+endef
+export MOST_SOLD
+
 $(SAMPLE)/streams: $(wildcard tests/data/open-bandit/*.csv) | .venv/.synced
 	rm -rf $@
 	.venv/bin/adstream import open-bandit $^ --output $@
@@ -77,8 +106,8 @@ conformance: setup ## Every case of the conformance kit on every engine, as a ta
 	.venv/bin/pytest tests/conformance $(PYTEST_ARGS)
 
 .PHONY: recovery
-recovery: setup ## Jobs that are killed, restarted and rescaled
-	.venv/bin/pytest -m recovery $(PYTEST_ARGS)
+recovery: setup ## Jobs that are killed, starved and rescaled on every engine: what they lost, as a table (SEEDS=2 JOB=sessions)
+	.venv/bin/python -m tests.recovery --job $(JOB) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(RECOVERY)
 
 .PHONY: integration
 integration: setup ## Streams on real services: Kafka, a schema registry, PostgreSQL, Connect, S3

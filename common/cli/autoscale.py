@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from common.cli.console import err, out
+from common.cli.console import out
 from common.cli.options import Job, duration
 from common.cli.progress import last_spec
 from common.engines.entry import log_to
@@ -74,7 +75,7 @@ def autoscale(
     if output is None:
         raise AdstreamError("no --output is given", "give that of the job's runs")
     pause = duration("--every", every) / 1000
-    log_to(err.file)
+    log_to(sys.stderr)
     scaler = DryRun() if dry_run else ByCommand()
     if dry_run:
         out.print("dry run: nothing is changed", highlight=False)

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from common.cli.console import err, err_line, show_pairs
-from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns
+from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns, url_of
 from common.cli.options import Format
 from common.databases.liberate import Freed, Liberator, contracts_of, job_of
 from common.databases.liberation import Liberation, load
@@ -25,8 +25,8 @@ def liberate(
     stream: Annotated[str, Parameter(help="The stream that is freed: a section of the configuration.")],
     /,
     *,
-    database: DatabaseUrl,
     output: Annotated[Path, Parameter(help="The folder of the stream, and of the progress. One for each stream.")],
+    database: DatabaseUrl = "",
     config: Annotated[
         Path | None, Parameter(help="What is freed; jobs/liberate/tables.yaml if absent.", show_default=False)
     ] = None,
@@ -52,9 +52,9 @@ def liberate(
         liberation = load(stream, config)
         liberator = Liberator(stream, liberation, target, output / PROGRESS)
         progress, total = liberator.resume(again=again), Freed()
-        place = sink or str(output.absolute())
-        run = partial(_run, stream, liberation, database, place, streaming=pause is not None)
-        with told(run, err_line), Database(database, read_only=True) as opened:
+        place, url = sink or str(output.absolute()), url_of(database)
+        run = partial(_run, stream, liberation, url, place, streaming=pause is not None)
+        with told(run, err_line), Database(url, read_only=True) as opened:
             for _ in turns(pause):
                 progress, freed = liberator.run(opened, progress)
                 total = total.plus(freed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,6 @@ from cyclopts import Parameter
 from common.cli.console import err, out
 from common.errors import AdstreamError
 from common.report.output import RunOutput
-from common.report.page import page
 
 
 def report(
@@ -27,7 +27,9 @@ def report(
     """
     started = time.monotonic()
     with err.status("reading"):
-        text = page(RunOutput.load(output_dir))
+        run = RunOutput.load(output_dir)
+        # Only this needs the library of charts, which not every installation has.
+        text: str = import_module("common.report.page").page(run)
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:

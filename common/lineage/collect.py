@@ -21,7 +21,7 @@ from common.databases.liberation import load as load_liberation
 from common.lineage.graph import Job, Lineage, Stream
 from common.names import pick
 from common.streams.decoded import DEAD_LETTERS
-from common.topology.graph import sinks, sources
+from common.topology.graph import sinks, sources, tables
 from common.topology.nodes import Topology
 
 CONNECTOR = "connector.json"
@@ -50,6 +50,8 @@ def collect(config: Path | None = None, tables: Path | None = None) -> Lineage:
 def job_of(topology: Topology) -> Job:
     """A topology as a job of the graph.
 
+    A job that keeps tables writes no stream, not even of dead letters.
+
     Raises:
         AdstreamError: It names a stream that has no contract.
     """
@@ -62,7 +64,7 @@ def job_of(topology: Topology) -> Job:
         owner=topology.owner or load(topology.sinks[0].stream).meta.owner,
         reads=sources(topology),
         writes=writes,
-        dead_letters=topology.dead_letters,
+        dead_letters="" if tables(topology) else topology.dead_letters,
     )
 
 

@@ -23,6 +23,8 @@ from common.lineage.collect import job_of
 from common.lineage.graph import Job
 from common.runtime.spec import JobSpec
 from common.streams.source import BROKER
+from common.tables.layout import sql_name
+from common.topology.graph import tables
 
 State = Literal["START", "COMPLETE", "FAIL", "ABORT"]
 FILE = "openlineage.yml"
@@ -76,14 +78,18 @@ class Teller(Protocol):
 
 def run_of(spec: JobSpec) -> Run:
     """A run that the command line submits to an engine."""
-    job = job_of(spec.topology())
-    target = spec.sink or spec.output
+    topology = spec.topology()
+    job, target = job_of(topology), spec.sink or spec.output
+    written = tuple(tables(topology)) or (*job.writes, job.dead_letters)
+    in_database = bool(tables(topology) and spec.sink)
     return Run(
         job=job,
         engine=spec.engine,
         streaming=spec.mode == "stream",
         inputs=tuple(dataset(spec.input, stream) for stream in job.reads),
-        outputs=tuple(dataset(target, stream) for stream in (*job.writes, job.dead_letters)),
+        outputs=tuple(
+            table(target, sql_name(stream)) if in_database else dataset(target, stream) for stream in written
+        ),
     )
 
 

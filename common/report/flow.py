@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from common.topology.graph import sinks, sources, upstreams
+from common.topology.graph import sinks, sources, tables, upstreams
 from common.topology.nodes import KeyBy, Node, Output, Source, Topology
 from common.topology.render import parameters_for_people
 
@@ -99,7 +99,7 @@ def laid_out(boxes: Sequence[Box], links: Sequence[Link]) -> Picture:
 
 
 def _flow(topology: Topology) -> tuple[list[Box], list[Link]]:
-    read, written = sources(topology), sinks(topology)
+    read, written = sources(topology), sinks(topology) or tuple(tables(topology))
     boxes = [Box(stream, "read") for stream in read]
     links: list[Link] = []
     for sink in topology.sinks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -142,7 +143,9 @@ def _in_script(spec: Mapping[str, Any]) -> str:
     return json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c")
 
 
+@cache
 def _script() -> str:
+    """The charts' library with what starts it; it takes seconds to put together."""
     version = alt.SCHEMA_VERSION.lstrip("v").rpartition(".")[0]
     bundle: str = vl_convert.javascript_bundle(EMBED, vl_version=version)
     return bundle.replace("</script", "<\\/script")

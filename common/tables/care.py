@@ -14,6 +14,7 @@ from common.errors import AdstreamError
 from common.names import pick
 from common.streams.delta import DELTA_LOG, delta_library
 from common.tables.delta import STEP, again
+from common.tables.layout import sql_name
 
 _HOUR = 3_600_000
 
@@ -93,7 +94,7 @@ def query(folder: Path, sql: str) -> pa.Table:
     delta = delta_library()
     builder = delta.QueryBuilder()
     for name, opened in tables(folder).items():
-        builder.register(name.replace("-", "_"), opened)
+        builder.register(sql_name(name), opened)
     try:
         return pa.table(builder.execute(sql))
     except delta.exceptions.DeltaError as error:

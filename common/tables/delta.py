@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, is_full_disk
 from common.streams.delta import DELTA_LOG, delta_library
 from common.streams.encode import open_encoder
 from common.streams.staging import Part, PartWriter, by_stream, drop_staged
@@ -227,7 +227,7 @@ def _told_plainly(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, delta_library().exceptions.DeltaError) as error:
-        if "No space left on device" not in str(error):
+        if not is_full_disk(error):
             raise
         raise AdstreamError(
             f"{name}: no space left on its disk",

@@ -121,6 +121,11 @@ class Layout:
         return f"value_{field}" if field in self.keys else field
 
 
+def sql_name(stream: str) -> str:
+    """What the table of a stream is called where names stand in SQL."""
+    return stream.replace("-", "_")
+
+
 def plain(kind: pa.DataType) -> pa.DataType:
     """A contract's type in those that tables have: enums are strings, times have microseconds; all may be null."""
     if pa.types.is_struct(kind):

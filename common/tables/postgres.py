@@ -28,7 +28,7 @@ from common.streams.json_text import json_text
 from common.streams.staging import Part, PartWriter, by_stream, drop_staged
 from common.tables.delta import number_of, staged_records
 from common.tables.evolution import new_columns
-from common.tables.layout import DELETED, Layout
+from common.tables.layout import DELETED, Layout, sql_name
 
 MARKER = "adstream_landing"
 """The table of the markers, one row a job."""
@@ -171,7 +171,7 @@ class _Table:
     @property
     def name(self) -> str:
         """The name of the stream, as databases name things."""
-        return self.layout.contract.stream.replace("-", "_")
+        return sql_name(self.layout.contract.stream)
 
     @property
     def columns(self) -> dict[str, str]:

@@ -7,10 +7,10 @@ import os
 import random
 import signal
 import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,12 @@ pytestmark = pytest.mark.integration
 
 EVENTS, ENTITIES = "ad-clicks", "advertisements"
 SETTINGS = {"streams": [EVENTS, ENTITIES], "partitions": {EVENTS: "createdEventTime"}, "buckets": 8}
-KILLS = 5
+KILLS = {"local": 5, "spark": 2, "flink": 2, "beam": 2}
 FILES = 60
 DAY = 86_400_000
-ALIVE = {"local": (2.0, 5.0), "spark": (14.0, 25.0), "flink": (14.0, 25.0), "beam": (5.0, 10.0)}
-"""How many seconds a run lives before it is killed: from its start-up on."""
+ALIVE_SECONDS = 1.5
+"""How long a run lives at most once it has delivered a step."""
+PATIENCE_SECONDS = 240.0
 ENGINES = [
     "local",
     pytest.param("spark", marks=(pytest.mark.spark, pytest.mark.recovery)),
@@ -68,30 +69,28 @@ def arrivals(stream: str) -> list[Records]:
     return files
 
 
-class Arriving(threading.Thread):
+class Arriving:
     """Files that appear in a folder, those of one stream not in step with those of the other.
 
     Args:
         folder: The folder.
-        seconds: How long that takes.
     """
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        super().__init__()
-        self._folder, self._pause = folder, seconds / (2 * FILES)
-        for stream in (EVENTS, ENTITIES):
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._chance = folder, random.Random(8)
+        self._waiting = {stream: list(enumerate(arrivals(stream))) for stream in (EVENTS, ENTITIES)}
+        for stream in self._waiting:
             (folder / stream).mkdir(parents=True)
 
-    def run(self) -> None:
-        waiting = {stream: list(enumerate(arrivals(stream))) for stream in (EVENTS, ENTITIES)}
-        chance = random.Random(8)
-        while any(waiting.values()):
-            stream = chance.choice([stream for stream, files in waiting.items() if files])
-            number, records = waiting[stream].pop(0)
+    def come(self, count: int, pause: float = 0.0) -> None:
+        """Lets some files come, if there are so many, one after another."""
+        for _ in range(min(count, sum(map(len, self._waiting.values())))):
+            stream = self._chance.choice([stream for stream, files in self._waiting.items() if files])
+            number, records = self._waiting[stream].pop(0)
             staged = self._folder / f"{stream}-{number}"
             staged.write_text("".join(json.dumps(record) + "\n" for record in records))
             staged.rename(self._folder / stream / f"{number:04d}.jsonl")
-            time.sleep(self._pause)
+            time.sleep(pause)
 
 
 def spec_of(engine: str, source: str, folder: Path, sink: str = "") -> JobSpec:
@@ -109,8 +108,9 @@ def spec_of(engine: str, source: str, folder: Path, sink: str = "") -> JobSpec:
 
 
 def killed(spec: JobSpec, alive: float) -> bool:
-    """Starts a run and kills its processes after a while; tells whether it was still there."""
-    path = save_spec(spec)
+    """Starts a run and kills its processes a while after its first step; tells whether it was still there."""
+    path, sink = save_spec(spec), Run.open(spec).sink
+    before, deadline = sink.delivered(), time.monotonic() + PATIENCE_SECONDS
     with Path(spec.output, "killed.log").open("ab") as log:
         run = subprocess.Popen(
             command(path, spec),
@@ -119,6 +119,9 @@ def killed(spec: JobSpec, alive: float) -> bool:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    while sink.delivered() == before and run.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     try:
         run.wait(alive)
     except subprocess.TimeoutExpired:
@@ -133,14 +136,16 @@ def landed(engine: str, tmp_path: Path, sink: str = "") -> JobSpec:
     if (reason := available(engine)) is not None:
         pytest.skip(reason)
     chance, source = random.Random(3), tmp_path / "in"
-    lifetimes = [chance.uniform(*ALIVE[engine]) for _ in range(KILLS)]
-    spec = spec_of(engine, str(source), tmp_path, sink)
-    files = Arriving(source, 0.8 * sum(lifetimes))
-    files.start()
-    kills = sum(killed(spec, alive) for alive in lifetimes)
-    files.join()
+    spec, files, kills = spec_of(engine, str(source), tmp_path, sink), Arriving(source), 0
+    for _ in range(KILLS[engine]):
+        files.come(10)
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(files.come, 10, 0.1)
+            kills += killed(spec, chance.uniform(0.0, ALIVE_SECONDS))
+            coming.result()
+    files.come(2 * FILES)
     summary = launch(replace(spec, until_caught_up=True), lambda _: None)
-    assert kills == KILLS or (spec.until_caught_up and kills > 0)
+    assert kills == KILLS[engine] or (spec.until_caught_up and kills > 0)
     assert summary.balanced and summary.metrics["records_in"] == sum(
         len(records) for stream in (EVENTS, ENTITIES) for records in arrivals(stream)
     )
@@ -172,7 +177,7 @@ def _plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_delta_tables_hold_each_row_once_and_every_version_of_them_is_true(engine: str, tmp_path: Path) -> None:
     spec = landed(engine, tmp_path)
     for stream in (EVENTS, ENTITIES):
@@ -187,7 +192,7 @@ def test_delta_tables_hold_each_row_once_and_every_version_of_them_is_true(engin
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_database_holds_each_row_once(engine: str, database: str, tmp_path: Path) -> None:
     landed(engine, tmp_path, database)
     with psycopg.connect(database) as connection:
@@ -201,7 +206,7 @@ def test_a_database_holds_each_row_once(engine: str, database: str, tmp_path: Pa
 def topics(broker: Address, tmp_path: Path) -> Address:
     """The broker, with all files as records."""
     recreate(broker, [topic_of(load(stream)) for stream in (EVENTS, ENTITIES)])
-    Arriving(tmp_path / "in", 0.0).run()
+    Arriving(tmp_path / "in").come(2 * FILES)
     produce_folder(broker, tmp_path / "in", (EVENTS, ENTITIES))
     return broker
 
@@ -217,13 +222,13 @@ def test_streams_of_a_broker_are_landed(topics: Address, database: str, tmp_path
         assert Counter(connection.execute("SELECT * FROM advertisements").fetchall()) == as_rows(arrivals(ENTITIES))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_database_that_is_restarted_in_the_middle_is_waited_for(
     services: Stack, database: str, tmp_path: Path
 ) -> None:
     source = tmp_path / "in"
-    files = Arriving(source, 15.0)
-    files.start()
+    files = Arriving(source)
+    files.come(30)
     spec = spec_of("local", str(source), tmp_path, database)
     path = save_spec(spec)
     job = subprocess.Popen(
@@ -232,10 +237,10 @@ def test_a_database_that_is_restarted_in_the_middle_is_waited_for(
     while not _has_table(database):
         time.sleep(0.2)
     list(services.down(["postgres"]))
+    files.come(2 * FILES)
     time.sleep(3.0)
     list(services.up(["postgres"]))
-    files.join()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not _has_all(database):
         assert time.monotonic() < deadline and job.poll() is None
         time.sleep(0.5)
@@ -353,9 +358,7 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_is_lost(
     advertisements: Path, small_disk: Path, adstream: Adstream, tmp_path: Path
 ) -> None:
     files = [arrivals(ENTITIES)[0]]
-    arguments = run_of(advertisements, tmp_path)[:6] + (
-        "--output", small_disk / "out", "--checkpoint", tmp_path / "kept", *run_of(advertisements, tmp_path)[8:],
-    )  # fmt: skip
+    arguments = run_of(advertisements, small_disk, "--checkpoint", tmp_path / "kept")
     assert adstream(*arguments).code == 0
     for number in range(1, 4):
         noise = random.Random(number)

@@ -9,29 +9,19 @@ import pytest
 
 from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
-from common.engines.launch import launch
-from common.runtime.checkpoint import Checkpoint
-from common.runtime.spec import JobSpec
-from tests.conformance.case import Case
-from tests.conformance.folder import write
-from tests.conformance.job import SETTINGS
-from tests.conformance.kit import Ending, check
-from tests.conformance.outcome import read_outcome
-from tests.conformance.random_runs import random_case
+from tests.k8s.following import Following, arrived, drained, settings
 from tests.k8s.team import Pod, Team, team
 
 pytestmark = pytest.mark.k8s
 
 STEPS = 60
-EVENTS = 40
-"""How many views and clicks a step has on average."""
 
 
 @pytest.fixture
-def ads(tmp_path: Path) -> Iterator[Team]:
-    """A team that has nothing yet."""
-    with team("adstream-spark", tmp_path) as made:
-        yield made
+def job(tmp_path: Path) -> Iterator[Following]:
+    """The job of a team that has nothing yet."""
+    with team("adstream-spark", tmp_path) as ads:
+        yield Following(ads, "driver", "executor")
 
 
 @pytest.fixture(scope="module")
@@ -41,106 +31,65 @@ def rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         yield made
 
 
-def output(ads: Team) -> Path:
-    return ads.data / "jobs" / "sessions"
-
-
-def step(ads: Team) -> int:
-    """How many steps the job has completed."""
-    manifest = Checkpoint(output(ads) / "_checkpoint").load()
-    return manifest.step if manifest else 0
-
-
-def driver(ads: Team) -> Pod:
-    """The driver that is ready."""
-    return ads.wait("a driver is ready", lambda: next((pod for pod in ads.running("driver") if pod.ready), None))
-
-
-def executors(ads: Team, count: int, owner: Pod) -> list[Pod]:
+def executors(job: Following, count: int, owner: Pod) -> list[Pod]:
     """The executors of a driver, once there are so many."""
 
     def found() -> list[Pod]:
-        pods = [pod for pod in ads.running("executor") if pod.owner == owner.uid]
+        pods = [pod for pod in job.ads.running("executor") if pod.owner == owner.uid]
         return pods if len(pods) == count else []
 
-    return ads.wait(f"{count} executors run for {owner.name}", found)
+    return job.ads.wait(f"{count} executors run for {owner.name}", found)
 
 
-def served(ads: Team, pod: Pod, path: str) -> str:
-    """What a driver says over HTTP."""
-    return ads.kubectl("get", "--raw", f"/api/v1/namespaces/{ads.name}/pods/http:{pod.name}:9108/proxy/{path}")
+def test_pods_that_are_deleted_lose_and_double_nothing(job: Following) -> None:
+    ads = job.ads
+    case = arrived(ads, 11, STEPS)
+    ads.apply(ads.render("spark-driver", settings(case), EXECUTORS_MIN="2"))
 
-
-def reaches(ads: Team, steps: int) -> None:
-    """Waits until the job has completed so many steps."""
-    ads.wait(f"step {steps} of {STEPS}, at {step(ads)}", lambda: step(ads) >= steps)
-
-
-def drained(case: Case, ads: Team) -> None:
-    """Ends the job on the local engine, from the checkpoint that the pods left, and compares each step with the oracle's."""
-    spec = JobSpec(
-        job="sessions",
-        engine="local",
-        mode="stream",
-        input=str(ads.data / "streams"),
-        output=str(output(ads)),
-        checkpoint=str(output(ads) / "_checkpoint"),
-        settings={**case.job.settings, **case.settings},
-        until_caught_up=True,
-        drain=True,
-    )
-    launch(spec, lambda _: None)
-    check(case, read_outcome(output(ads), case.job), Ending.of(case))
-
-
-def test_pods_that_are_deleted_lose_and_double_nothing(ads: Team) -> None:
-    case = random_case(11, STEPS, EVENTS)
-    ads.give(write(case, ads.data / "streams", STEPS))
-    ads.apply(ads.render("spark-driver", {**SETTINGS, **case.job.settings, **case.settings}, EXECUTORS_MIN="2"))
-
-    first = driver(ads)
-    old = executors(ads, 2, first)
-    reaches(ads, 5)
+    first = job.lead()
+    old = executors(job, 2, first)
+    job.reaches(5)
     ads.kubectl("delete", "pod", first.name, "--wait=false")
-    second = driver(ads)
-    assert second.uid != first.uid and 5 <= step(ads) < STEPS
-    new = executors(ads, 2, second)
-    assert not {pod.uid for pod in old} & {pod.uid for pod in ads.pods("executor")}, "the old executors have gone"
+    second = job.lead(after=first.uid)
+    assert 5 <= job.step < STEPS, "the driver was deleted too late to show anything"
+    new = executors(job, 2, second)
+    ads.wait("the old executors have gone", lambda: not {p.uid for p in old} & {p.uid for p in ads.pods("executor")})
 
-    reaches(ads, step(ads) + 3)
-    assert step(ads) < STEPS
+    job.reaches(job.step + 3)
+    assert job.step < STEPS, "the executor was killed too late to show anything"
     ads.kubectl("delete", "pod", new[0].name, "--grace-period=0", "--force")
-    reaches(ads, STEPS)
-    assert f'adstream_steps_total{{engine="spark",job="sessions"}} {float(STEPS)}' in served(ads, second, "metrics")
-    assert "nothing waits" in served(ads, second, "healthz")
-    again = executors(ads, 2, second)
+    job.reaches(STEPS)
+    again = executors(job, 2, second)
     assert new[0].uid not in {pod.uid for pod in again}, "another executor has come in its place"
-    assert driver(ads).uid == second.uid and driver(ads).restarts == 0, "the driver has not noticed"
+    assert job.lead().uid == second.uid
+    assert f'adstream_steps_total{{engine="spark",job="sessions"}} {float(STEPS)}' in job.served(second, "metrics")
+    assert "nothing waits" in job.served(second, "healthz")
 
     ads.kubectl("delete", "deployment", "sessions-driver")
-    ads.wait("all pods have gone", lambda: not ads.pods("driver") and not ads.pods("executor"))
-    drained(case, ads)
+    job.gone()
+    drained(case, job)
 
 
-def test_executors_come_with_the_load_and_go_when_idle(ads: Team, tmp_path: Path) -> None:
-    settings = GeneratorSettings(events=1_500_000, users=50_000, files=15, malformed=0.0)
-    generate(settings, ads.data / "streams", "parquet")
+def test_executors_come_with_the_load_and_go_when_idle(job: Following) -> None:
+    made = GeneratorSettings(events=1_500_000, users=50_000, files=15, malformed=0.0)
+    ads = job.ads
+    generate(made, ads.data / "streams", "parquet")
     ads.give(ads.data / "streams")
     size = {"EXECUTORS_MIN": "1", "EXECUTORS_MAX": "3", "EXECUTOR_IDLE": "15s"}
     ads.apply(ads.render("spark-driver", {"parallelism": 6}, **size))
-    first = driver(ads)
-    most = 0
+    first = job.lead()
+    counts = [1]
 
     def done() -> bool:
-        nonlocal most
-        most = max(most, len(ads.running("executor")))
-        return step(ads) >= settings.files
+        counts.append(len(ads.running("executor")))
+        return job.step >= made.files
 
-    ads.wait(f"{settings.files} steps", done)
-    assert most == 3, f"{most} executors at most"
-    executors(ads, 1, first)
-    assert driver(ads).restarts == 0
+    ads.wait(f"{made.files} steps", done)
+    assert max(counts) == 3, counts
+    executors(job, 1, first)
+    assert job.lead().restarts == 0
     ads.kubectl("delete", "deployment", "sessions-driver")
+    job.gone()
 
 
 @pytest.mark.parametrize(

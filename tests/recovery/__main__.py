@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,7 @@ from tests.recovery.work import Known, Own, Work
 RESULTS = Path("build/recovery/results.jsonl")
 EVENTS = 8
 """How many views and clicks a step of made-up arrivals has on average."""
-STRIKES = 4
+STRIKES = 3
 
 app = App(name="recovery", help=__doc__)
 Several = Annotated[Sequence[str], Parameter(negative="")]
@@ -46,7 +47,7 @@ def main(
     input: Path | None = None,  # noqa: A002 the option's name
     assignments: Annotated[Sequence[str], Parameter(name="--set", negative="")] = (),
     strikes: int = STRIKES,
-    minutes: float = 24 * 60.0,
+    minutes: float = 3.5,
     table_only: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Play schedules.
@@ -61,7 +62,7 @@ def main(
             arrivals are made up, and right is what the job's oracle says.
         assignments: Settings of the job, with `input` only.
         strikes: How many faults befall a job.
-        minutes: When to begin no more.
+        minutes: After how many no more schedules are begun, and nothing more befalls a job.
         table_only: Play nothing: show what earlier ones gave, as they are kept in build/recovery.
     """
     console, until = Console(width=140), time.monotonic() + 60 * minutes
@@ -84,7 +85,7 @@ def main(
             load = os.getloadavg()[0]
             folder = Path(tempfile.mkdtemp(prefix="adstream-recovery-"))
             try:
-                played = play(place, work, schedule, folder)
+                played = play(place, work, schedule, folder, until, partial(_tell, console, f"{name} seed {number}"))
             except RecoveryError as error:
                 wrong += 1
                 console.print(
@@ -109,6 +110,10 @@ def main(
                 console.print(f"WRONG, balanced: {played.balanced}: see {folder}", highlight=False)
     console.print(table(lines))
     return ExitCode.DIFFERENT if wrong else ExitCode.OK
+
+
+def _tell(console: Console, what: str, text: str) -> None:
+    console.print(f"{what}: {text}", highlight=False, markup=False)
 
 
 def _work(venue: Venue, job: str, given: Path | None, assignments: Sequence[str], seed: int) -> Work:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MEGABYTES = 96
-PATIENCE_SECONDS = 30.0
 
 
 def unavailable() -> str | None:
@@ -62,12 +60,12 @@ class Disk:
         _run("mount", "--bind", str(self._home / "checkpoint"), str(self._checkpoint))
 
     def writable(self, writable: bool) -> None:
-        """Lets it take writes, or not; it can't be refused while a file is being written, so that is awaited."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        mode = f"remount,bind,{'rw' if writable else 'ro'}"
-        while subprocess.run(["mount", "-o", mode, str(self._checkpoint)], check=False, capture_output=True).returncode:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"'{self._checkpoint}' is always being written to")
+        """Lets the checkpoint's storage take writes, or not; files that are open can be written to whatever happens."""
+        if writable:
+            _run("umount", "-l", str(self._checkpoint))
+        else:
+            self.attach()  # a second view over the first, which has files open and so can't be made read-only
+            _run("mount", "-o", "remount,bind,ro", str(self._checkpoint))
 
     @contextmanager
     def full(self) -> Iterator[None]:

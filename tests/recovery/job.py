@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 300.0
 """How long a job may take to the next step, on a machine that has other things to do."""
 BETWEEN_STARTS = 1.0
-LOOK_SECONDS = 0.01
+LOOK_SECONDS = 0.02
 
 
 class RecoveryError(AssertionError):

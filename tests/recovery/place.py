@@ -23,10 +23,9 @@ class Place:
 
 
 def flink_options(rng: random.Random) -> dict[str, str]:
-    """Checkpoints often enough that there are some; state and Python run as the seed says."""
+    """Checkpoints often enough that there are some; where state is kept is the seed's choice."""
     return {
         "execution.checkpointing.interval": "200 ms",
         "execution.checkpointing.min-pause": "50 ms",
         "state.backend.type": rng.choice(["hashmap", "rocksdb"]),
-        "python.execution-mode": rng.choice(["thread", "process"]),
     }

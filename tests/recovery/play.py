@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from common.runtime.summary import Summary
 from tests.recovery.job import Job
@@ -13,6 +16,8 @@ from tests.recovery.schedule import Schedule, Strike
 from tests.recovery.venues import Venue
 from tests.recovery.verdict import Verdict
 from tests.recovery.work import Work
+
+Tell: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,18 @@ class Played:
     starts: int = 1
 
 
-def play(venue: Venue, work: Work, schedule: Schedule, folder: Path) -> Played:
+def play(
+    venue: Venue, work: Work, schedule: Schedule, folder: Path, until: float = math.inf, tell: Tell = lambda _: None
+) -> Played:
     """Plays a schedule below a folder.
+
+    Args:
+        venue: Where.
+        work: What the job is given.
+        schedule: What befalls it.
+        folder: An empty folder.
+        until: After that, by `time.monotonic()`, nothing more befalls it.
+        tell: Called with what has happened.
 
     Raises:
         RecoveryError: The job did not come back, or went on where it must not.
@@ -77,7 +92,7 @@ def play(venue: Venue, work: Work, schedule: Schedule, folder: Path) -> Played:
                 if not job.reach(strike.step):
                     break
                 time.sleep(strike.delay)
-                if job.ended():
+                if job.ended() or time.monotonic() > until:
                     break
                 job.parallelism = strike.parallelism
                 place.faults[strike.fault].strike(job, random.Random(strike.seed))
@@ -85,6 +100,7 @@ def play(venue: Venue, work: Work, schedule: Schedule, folder: Path) -> Played:
                 if not job.reach(before + 1):
                     break
                 recovered.append(Recovered(strike, before, time.monotonic() - over))
+                tell(f"{strike.fault} at step {before}, on with {job.parallelism}: {recovered[-1].seconds:.1f} s")
             job.finish()
         finally:
             job.kill()

@@ -82,10 +82,10 @@ class Alone:
 VENUES: Mapping[str, Venue] = {
     venue.name: venue
     for venue in (
-        Alone("local", 400, ("corrupt",)),
-        Alone("spark", 60, ("corrupt", "python-worker")),
-        Alone("flink", 200),
-        Alone("beam", 200),
+        Alone("local", 250, ("corrupt",)),
+        Alone("spark", 16, ("corrupt", "python-worker")),
+        Alone("flink", 120),
+        Alone("beam", 60),
         SparkStandalone(),
         SparkTwoHosts(),
         FlinkStandalone(),

@@ -59,14 +59,25 @@ class Permission:
 def permissions(topology: Topology) -> tuple[Permission, ...]:
     """The least that a job needs, by Kafka's rules ("Operations and Resources on Protocols")."""
     read = [Permission("topic", stream, ("DESCRIBE", "READ"), "input") for stream in sources(topology)]
-    # It writes in transactions, which need no right to the cluster.
-    written = [Permission("topic", name, ("CREATE", "DESCRIBE", "WRITE"), "output") for name in sinks(topology)]
-    group = Permission("group", GROUP, ("READ",), "input")
+    written = sinks(topology)
     if not written:  # it keeps tables
-        return (*read, group)
-    internal = [Permission("topic", topic.name, ("ALL",), "internal") for topic in internal_topics(topology.name)]
-    identity = Permission("transactional id", transactional_id(topology.name), ("DESCRIBE", "WRITE"), "output")
-    return (*read, *written, *internal, identity, group)
+        return (*read, Permission("group", GROUP, ("READ",), "input"))
+    return (*read, *writer_permissions(topology.name, written))
+
+
+def writer_permissions(writer: str, written: Iterable[str]) -> tuple[Permission, ...]:
+    """The least that a writer needs which reads no stream: `adstream liberate`, `adstream outbox`.
+
+    Args:
+        writer: The name under which it is known to a broker.
+        written: The streams that it writes.
+    """
+    # It writes in transactions, which need no right to the cluster.
+    outputs = [Permission("topic", name, ("CREATE", "DESCRIBE", "WRITE"), "output") for name in written]
+    internal = [Permission("topic", topic.name, ("ALL",), "internal") for topic in internal_topics(writer)]
+    identity = Permission("transactional id", transactional_id(writer), ("DESCRIBE", "WRITE"), "output")
+    # It reads its marker, and a job its input.
+    return (*outputs, *internal, identity, Permission("group", GROUP, ("READ",), "input"))
 
 
 def grant(address: Address, principal: str, wanted: Iterable[Permission], shared: Iterable[str] = ()) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,13 +13,13 @@ import pytest
 
 from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
-from common.engines.launch import launch, save_spec
-from common.engines.registry import command, environment
+from common.engines.launch import launch
 from common.engines.spark.submit import unavailable
 from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
 from tests.clusters.spark import LOOPBACK, SparkCluster, spark_cluster
 from tests.engines.spark.conftest import STREAMS, answer, beside
+from tests.running import started
 
 pytestmark = [
     pytest.mark.spark,
@@ -73,11 +72,7 @@ def _followed(spec: JobSpec, cluster: SparkCluster, made: Path) -> list[int]:
     def taken(steps: int) -> Callable[[int], bool]:
         return lambda _: Metrics.load(Path(spec.checkpoint)).steps >= steps
 
-    with Path(spec.output).parent.joinpath("followed.log").open("wb") as log:
-        path = save_spec(spec)
-        job = subprocess.Popen(
-            command(path, spec), env={**os.environ, **environment(spec)}, stdout=log, stderr=log, start_new_session=True
-        )
+    job = started(spec, log=Path(spec.output).with_name("followed.log"))
     try:
         until(lambda count: count == 1, "one executor")
         for burst in range(2):
