@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,8 @@ from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
 from common.errors import ExitCode
 from common.runtime.metrics import Metrics
+from tests.k8s.following import Following
 from tests.k8s.team import Team, team
-from tests.k8s.test_spark_driver import output
 
 pytestmark = pytest.mark.k8s
 
@@ -37,8 +38,13 @@ def adstream(command: str, *arguments: str) -> int:
     return invoke(["k8s", command, "sessions", *place, *arguments])
 
 
+def checkpoint(ads: Team) -> Path:
+    return Following(ads, "jobmanager", "taskmanager").output / "_checkpoint"
+
+
 def steps(ads: Team) -> int:
-    return Metrics.load(output(ads) / "_checkpoint").steps
+    """How many steps are complete, those included that the next checkpoint will hold."""
+    return Metrics.load(checkpoint(ads)).steps
 
 
 def arrive(ads: Team, number: int, lines: list[str]) -> None:
@@ -139,4 +145,4 @@ def test_a_job_that_is_deleted_leaves_what_it_has_kept(ads: Team) -> None:
     assert adstream("delete") == ExitCode.OK
     ads.wait("nothing is left", lambda: not standing(ads))
     assert "data" in ads.kubectl("get", "persistentvolumeclaims")
-    assert (output(ads) / "_checkpoint" / "manifest.json").exists()
+    assert (checkpoint(ads) / "manifest.json").exists()
