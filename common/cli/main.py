@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, data, engines, plan, run, services
+from common.cli import checkpoints, compare, contracts, data, engines, orders, plan, run, services
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -35,6 +35,10 @@ for command in (run.run, plan.plan, compare.compare, engines.engines):
     app.command(command)
 app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
+app.command(orders.stop)
+app.command(orders.scale)
+app.command(orders.move)
+app.command(checkpoints.app)
 app.command(contracts.app)
 app.command(services.app)
 # These need the client of a broker or of a database, which not every installation has: they are imported when called.

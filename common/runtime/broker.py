@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from common.runtime.checkpoint import SCHEMAS, Manifest
 from common.runtime.run import Run
@@ -47,4 +46,4 @@ def _written(run: Run) -> Iterable[str]:
 
 
 def _schemas(run: Run, address: Address) -> Schemas:
-    return Schemas(address.registry, str(Path(run.spec.checkpoint, SCHEMAS)))
+    return Schemas(address.registry, str(run.spec.workplace / SCHEMAS))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from common.config.job import JobSettings
 from common.config.jobs import settings_type, topology_of
+from common.storage import is_remote
 from common.topology.nodes import Topology
 from common.topology.plan import Plan, compile_plan
 
@@ -28,7 +29,7 @@ class JobSpec:
             `stream` takes one file of each stream a step.
         input: The folder of the input streams, or the address of their broker.
         output: The folder of the output streams, and of what is known about the run.
-        checkpoint: The folder of the kept state; used in `stream` mode only.
+        checkpoint: The place of the kept state, a folder or a URL; used in `stream` mode only.
         format: How output streams are written.
         settings: The validated settings of the job, by name.
         until_caught_up: Stop when all files there are were taken; the state stays for the next run.
@@ -51,6 +52,14 @@ class JobSpec:
     options: Mapping[str, str] = field(default_factory=dict)
     sink: str = ""
     metrics: str = ""
+
+    @property
+    def workplace(self) -> Path:
+        """A folder for what belongs to the job but is no state: locks, metrics, schemas, an engine's own files.
+
+        It is the checkpoint's, where that is a folder.
+        """
+        return Path(self.output, "_checkpoint") if is_remote(self.checkpoint) else Path(self.checkpoint)
 
     def save(self, path: Path) -> None:
         """Writes the spec as JSON."""

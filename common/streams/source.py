@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+from common.storage import storage_at
 from common.streams.folder import Arrivals, FolderSource, Position, Split
 
 BROKER = "kafka://"
+PLANS = "plans"
+"""The folder of a checkpoint in which the steps of a broker are written down (`Planned`)."""
 
 
 class Source(Protocol):
@@ -51,20 +52,20 @@ class Source(Protocol):
         ...
 
 
-def open_source(place: str, streams: tuple[str, ...], log: Path, schemas: Path) -> Source:
+def open_source(place: str, streams: tuple[str, ...], log: str, schemas: Path) -> Source:
     """The source of a job.
 
     Args:
         place: A folder, or the address of a broker.
         streams: What the job reads.
-        log: Where the steps of a broker are written down.
+        log: The checkpoint, in which the steps of a broker are written down.
         schemas: Where the schemas of its registry are kept.
 
     Raises:
         AdstreamError: The place or one of the streams is not there.
     """
     source = open_unplanned(place, streams, schemas)
-    return Planned(source, str(log)) if place.startswith(BROKER) else source
+    return Planned(source, log) if place.startswith(BROKER) else source
 
 
 def open_unplanned(place: str, streams: tuple[str, ...], schemas: Path) -> Source:
@@ -84,7 +85,8 @@ class Planned:
 
     Attributes:
         source: The source.
-        log: The folder of the plans: a file a step, named after the position at which it begins.
+        log: Where the checkpoint is that has the folder of the plans: a file a step, named after the position at
+            which it begins.
     """
 
     source: Source
@@ -97,22 +99,17 @@ class Planned:
 
     def next_step(self, position: Position) -> Arrivals | None:
         """As `Source.next_step`; what was planned before is planned again."""
-        path = self._path(position)
-        if path.exists():
-            return _arrivals(json.loads(path.read_text()))
+        planned = self._plan(position)
+        if planned is not None:
+            return planned
         arrivals = self.source.next_step(position)
-        if arrivals is not None:
-            # The one moment in which the wall clock comes in: from here on it is a part of the step.
-            arrivals = replace(arrivals, arrived=time.time_ns() // 1_000_000)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staged = path.with_suffix(f".{os.getpid()}")
-            staged.write_text(json.dumps(asdict(arrivals)))
-            # A second copy of the job may have planned the step at the same moment: whoever was first has.
-            with suppress(FileExistsError):
-                path.hardlink_to(staged)
-            staged.unlink()
-            return _arrivals(json.loads(path.read_text()))
-        return None
+        if arrivals is None:
+            return None
+        # The one moment in which the wall clock comes in: from here on it is a part of the step.
+        arrivals = replace(arrivals, arrived=time.time_ns() // 1_000_000)
+        # A second copy of the job may have planned the step at the same moment: whoever was first has.
+        stands = storage_at(self.log).claim(_name(position), json.dumps(asdict(arrivals)).encode())
+        return _arrivals(json.loads(stands))
 
     def everything(self, split_bytes: int) -> tuple[Split, ...]:
         """As `Source.everything`."""
@@ -120,18 +117,27 @@ class Planned:
 
     def planned(self, position: Position) -> bool:
         """As `Source.planned`."""
-        return self._path(position).exists()
+        return self._plan(position) is not None
 
     def settled(self, position: Position) -> None:
         """As `Source.settled`: plans of steps that ended before the position are dropped."""
-        for path in Path(self.log).glob("*.json"):
-            ended = _arrivals(json.loads(path.read_text())).position.counts
+        storage = storage_at(self.log)
+        for name in storage.files(PLANS):
+            ended = _arrivals(json.loads(storage.read(name).to_pybytes())).position.counts
             if all(taken <= position.counts.get(partition, 0) for partition, taken in ended.items()):
-                path.unlink(missing_ok=True)
+                storage.delete([name])
 
-    def _path(self, position: Position) -> Path:
-        name = hashlib.sha256(json.dumps(position.counts, sort_keys=True).encode()).hexdigest()[:32]
-        return Path(self.log) / f"{name}.json"
+    def _plan(self, position: Position) -> Arrivals | None:
+        try:
+            return _arrivals(json.loads(storage_at(self.log).read(_name(position)).to_pybytes()))
+        except FileNotFoundError:
+            return None
+
+
+def _name(position: Position) -> str:
+    """The file of the step that begins at a position."""
+    begins = hashlib.sha256(json.dumps(position.counts, sort_keys=True).encode()).hexdigest()[:32]
+    return f"{PLANS}/{begins}.json"
 
 
 def _arrivals(content: Mapping[str, object]) -> Arrivals:

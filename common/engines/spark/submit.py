@@ -13,6 +13,7 @@ from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
+from common.engines.checkpointing import only_own_tables, saved
 from common.errors import AdstreamError
 from common.names import pick
 from common.runtime.spec import JobSpec
@@ -61,6 +62,12 @@ def environment(spec: JobSpec) -> Mapping[str, str]:
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPYCACHEPREFIX": str(cache_folder() / "bytecode"),
     }
+
+
+def check(spec: JobSpec) -> tuple[str, ...]:
+    """Refuses a state backend; an interval is told to have no meaning."""
+    only_own_tables(spec)
+    return saved(spec, "with each step")
 
 
 def unavailable() -> str | None:
