@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +55,18 @@ def sink_of(
     topics = import_module("common.streams.kafka.topics")
     topics.create(opened.address, topics.internal_topics(job))
     return opened
+
+
+def turns(pause: float | None) -> Iterator[None]:
+    """A turn to look for what is new; further ones for ever, with pauses in between, unless there is none.
+
+    Args:
+        pause: As `pause_of` gives it.
+    """
+    yield
+    while pause is not None:
+        time.sleep(pause)
+        yield
 
 
 def pause_of(every: str) -> float | None:

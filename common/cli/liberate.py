@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from common.cli.console import err, show_pairs
-from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of
+from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns
 from common.cli.options import Format
 from common.databases.liberate import Freed, Liberator, contracts_of, job_of
 from common.databases.liberation import load
@@ -50,13 +49,10 @@ def liberate(
         liberator = Liberator(stream, load(stream, config), target, output / PROGRESS)
         progress, total = liberator.resume(again=again), Freed()
         with Database(database, read_only=True) as opened:
-            while True:
+            for _ in turns(pause):
                 progress, freed = liberator.run(opened, progress)
                 total = total.plus(freed)
-                if pause is None:
-                    break
-                if freed.steps:
+                if pause is not None and freed.steps:
                     err.print(f"{stream}: {freed.records:,} records", highlight=False)
-                time.sleep(pause)
     rows = {"records": total.records, "tombstones": total.tombstones, "dead letters": total.dead_letters}
     show_pairs(f"{stream}, freed", {**rows, "steps": total.steps, "where": sink.partition("?")[0] or output})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from common.cli.console import err, out, show_pairs
-from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of
+from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns
 from common.cli.options import Format
 from common.databases import relay
 from common.databases.postgres import Database
@@ -55,13 +54,10 @@ def publish(
         chosen = Relay(opened, sink_of(JOB, relay.contracts(), output, sink, format), keep=keep)
         chosen.open()
         total = Published()
-        while True:
+        for _ in turns(pause):
             published = chosen.run()
             total = total.plus(published)
-            if pause is None:
-                break
-            if published.records:
+            if pause is not None and published.records:
                 err.print(f"outbox: {published.records:,} records", highlight=False)
-            time.sleep(pause)
     rows = {"records": total.records, "dead letters": total.dead_letters, "where": sink.partition("?")[0] or output}
     show_pairs("outbox, published", rows)

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.operators.order import order_by
+from common.operators.rows import keep, late_rows, late_schema, split
 from common.operators.step import END, Step, Watermarks
 
 ACTION = pa.struct(
@@ -48,7 +49,7 @@ SESSIONS = pa.schema(
         pa.field("actions", ACTIONS),
     ]
 )
-LATE = EVENTS.append(pa.field("watermark", pa.int64(), nullable=False))
+LATE = late_schema(EVENTS)
 STATE = SESSIONS.append(pa.field("emitted", pa.bool_(), nullable=False))
 
 Ints = npt.NDArray[np.int64]
@@ -98,27 +99,27 @@ class Sessions:
             A step with the outputs `sessions` (`SESSIONS`; `actions` is null in a tombstone;
             tombstones first) and `late` (`LATE`).
         """
-        accepted, late = _split(events, events["eventTime"].to_numpy() <= time.before - self.grace)
+        accepted, late = split(events, events["eventTime"].to_numpy() <= time.before - self.grace)
         touched = pc.is_in(state["userId"], value_set=accepted["userId"].unique()).to_numpy()
-        regrouped, untouched = _split(state, ~touched)
+        regrouped, untouched = split(state, ~touched)
         groups = _group(regrouped, accepted, self.gap, dedupe=self.dedupe)
 
         held = pa.concat_tables([untouched, groups.sessions]) if untouched.num_rows else groups.sessions
         end = held["end"].to_numpy()
         was_emitted = held["emitted"].to_numpy()
         due = (end <= time.after) & ~was_emitted
-        upserts = _keep(held, due).drop_columns("emitted")
+        upserts = keep(held, due).drop_columns("emitted")
         sessions = pa.concat_tables([groups.tombstones, upserts]) if groups.tombstones.num_rows else upserts
 
         emitted = was_emitted | due
         kept = end > time.after - self.grace
-        new_state = _keep(held.set_column(4, STATE.field("emitted"), pa.array(emitted)), kept)
-        open_ = _keep(held, ~emitted)
+        new_state = keep(held.set_column(4, STATE.field("emitted"), pa.array(emitted)), kept)
+        open_ = keep(held, ~emitted)
         return Step(
             state=new_state,
             outputs={
                 "sessions": sessions,
-                "late": late.append_column(LATE.field("watermark"), _repeat(time.before, late)),
+                "late": late_rows(late, time.before),
             },
             counters={
                 "late": late.num_rows,
@@ -197,7 +198,7 @@ def _group(held: pa.Table, events: pa.Table, gap: int, *, dedupe: bool) -> _Grou
     unchanged = was_emitted & same_key & (lengths == count)
     stands = np.zeros(len(starts), dtype=np.bool_)
     stands[session_of_held[unchanged]] = True
-    gone = _keep(held, was_emitted & ~same_key).select(["userId", "start", "end"])
+    gone = keep(held, was_emitted & ~same_key).select(["userId", "start", "end"])
     return _Groups(
         sessions=sessions.drop_columns("count").append_column(STATE.field("emitted"), pa.array(stands)),
         tombstones=gone.append_column(SESSIONS.field("actions"), pa.nulls(gone.num_rows, ACTIONS)),
@@ -245,21 +246,5 @@ def _sessions(users: pa.Array, actions: _Actions, starts: npt.NDArray[np.intp], 
     )
 
 
-def _split(table: pa.Table, mask: Bools) -> tuple[pa.Table, pa.Table]:
-    """The rows where the mask is false, and those where it is true."""
-    return _keep(table, ~mask), _keep(table, mask)
-
-
-def _keep(table: pa.Table, mask: Bools) -> pa.Table:
-    """The rows where the mask is true; the table itself, uncopied, where that is all of them."""
-    if mask.all():
-        return table
-    return table.filter(pa.array(mask)) if mask.any() else table.slice(0, 0)
-
-
 def _count_actions(sessions: pa.Table) -> int:
     return sum(len(chunk.flatten()) for chunk in sessions["actions"].chunks)
-
-
-def _repeat(value: int, like: pa.Table) -> pa.Array:
-    return pa.array(np.full(like.num_rows, value, dtype=np.int64))

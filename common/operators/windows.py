@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.operators.groups import Bools, Ints, codes, group_by
+from common.operators.rows import keep, late_rows, late_schema, split
 from common.operators.sessions import EVENTS
 from common.operators.step import END, Step, Watermarks
 
@@ -79,8 +80,7 @@ class Windows:
     @property
     def outputs(self) -> Mapping[str, pa.Schema]:
         """`windows` (upserts) and `late`."""
-        late = self.event_schema.append(pa.field("watermark", pa.int64(), nullable=False))
-        return {"windows": self.windows_schema, "late": late}
+        return {"windows": self.windows_schema, "late": late_schema(self.event_schema)}
 
     @property
     def fingerprint(self) -> Mapping[str, int | str | bool]:
@@ -108,23 +108,17 @@ class Windows:
             A step with the outputs `windows` (those that closed, and those that had closed and have a new
             event) and `late` (the events, with the watermark that made them late).
         """
-        is_late = events[TIME].to_numpy() <= time.before - self.grace
-        late = events.filter(pa.array(is_late))
-        accepted = events.filter(pa.array(~is_late)) if late.num_rows else events
+        accepted, late = split(events, events[TIME].to_numpy() <= time.before - self.grace)
         new = self._unseen(state, accepted) if self.dedupe else accepted
         held = pa.concat_tables([state, new]) if state.num_rows else new
         windows = self._windows(held, state.num_rows, time)
 
         event_time = held[TIME].to_numpy()
         kept = self._last_end(event_time) > time.after - self.grace
-        after = held if kept.all() else held.filter(pa.array(kept))
-        watermark = pa.array(np.full(late.num_rows, time.before, dtype=np.int64))
+        after = keep(held, kept)
         return Step(
             state=after,
-            outputs={
-                "windows": windows,
-                "late": late.append_column(self.outputs["late"].field("watermark"), watermark),
-            },
+            outputs={"windows": windows, "late": late_rows(late, time.before)},
             counters={
                 "late": late.num_rows,
                 "duplicates": accepted.num_rows - new.num_rows,

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from common.errors import AdstreamError
 from common.operators.buckets import hash64
+from common.operators.rows import keep
 from common.storage import storage_at
 
 HASH, GONE = "__hash", "__gone"
@@ -84,7 +85,7 @@ class Segments:
                 break
             rows, known = _find(self._read(path, count), keys, hashes, key)
             if rows.num_rows:
-                found.append(_where(rows, ~rows[GONE].to_numpy()).select(schema.names))
+                found.append(keep(rows, ~rows[GONE].to_numpy()).select(schema.names))
                 keys, hashes = keys.filter(pa.array(~known)), hashes[~known]
         return _under(schema, pa.concat_tables(found)) if found else schema.empty_table()
 
@@ -167,12 +168,7 @@ def _find(segment: pa.Table, keys: pa.Array, hashes: Ints, key: str) -> tuple[pa
     # Two strings may have one hash.
     same = pc.equal(rows[key], keys.take(pa.array(of_key))).to_numpy()
     known[of_key[same]] = True
-    return _where(rows, same), known
-
-
-def _where(rows: pa.Table, kept: Bools) -> pa.Table:
-    """Some of the rows."""
-    return rows if kept.all() else rows.filter(pa.array(kept))
+    return keep(rows, same), known
 
 
 def _missing(some: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.Array:
@@ -219,8 +215,8 @@ def _merged(older: list[pa.Table], newest: pa.Table, key: str, *, marks: bool) -
     kept = [newest]
     for segment in reversed(older):
         newer = pa.chunked_array([chunk for part in kept for chunk in part[key].chunks], newest[key].type)
-        kept.append(_where(segment, ~pc.is_in(segment[key], value_set=pc.unique(newer)).to_numpy()))
+        kept.append(keep(segment, ~pc.is_in(segment[key], value_set=pc.unique(newer)).to_numpy()))
     rows = pa.concat_tables(kept)
-    rows = (rows if marks else _where(rows, ~rows[GONE].to_numpy())).combine_chunks()
+    rows = (rows if marks else keep(rows, ~rows[GONE].to_numpy())).combine_chunks()
     # All are in order by themselves, of which this sort makes use.
     return rows.take(pa.array(np.argsort(rows[HASH].to_numpy(), kind="stable")))

@@ -16,7 +16,7 @@ from common.config.job import JobSettings
 from common.contracts.contract import Contract, load
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
-from common.runtime.bucket import Round
+from common.runtime.bucket import BucketStep, Round
 from common.runtime.checkpoint import SCHEMAS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.compatible import check, contract_versions
@@ -61,6 +61,12 @@ class BucketResult:
     bucket: int
     state: BucketState = field(default_factory=BucketState)
     counters: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def saved(cls, checkpoint: Checkpoint, step: int, round_: Round, bucket: int, done: BucketStep) -> BucketResult:
+        """The result of a bucket whose state is written to a checkpoint's folder after `step`."""
+        stored = checkpoint.write_state(step, bucket, done.state)
+        return cls(round_.number, bucket, BucketState(stored, done.due, done.gauges), done.counters)
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> BucketResult:

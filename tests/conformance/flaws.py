@@ -89,8 +89,8 @@ FLAWS = (
     Flaw(
         "late events are dropped in silence",
         SESSIONS,
-        "_repeat(time.before, late)),\n            },",
-        "_repeat(time.before, late)).slice(0, 0),\n            },",
+        "late_rows(late, time.before),\n            },",
+        "late_rows(late, time.before).slice(0, 0),\n            },",
         "drop-late-straight",
         "- ada V1@5 at watermark 19",
     ),
@@ -121,8 +121,8 @@ FLAWS = (
     Flaw(
         "an old event is accepted beside an open session",
         SESSIONS,
-        '_split(events, events["eventTime"].to_numpy() <= time.before - self.grace)',
-        '_split(events, events["eventTime"].to_numpy() + self.gap <= time.before - self.grace)',
+        'split(events, events["eventTime"].to_numpy() <= time.before - self.grace)',
+        'split(events, events["eventTime"].to_numpy() + self.gap <= time.before - self.grace)',
         "old-inside-an-open-session-straight",
         "- ada V1@24 at watermark 30",
     ),

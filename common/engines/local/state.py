@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from common.runtime.bucket import BucketStep, Kept, Round
-from common.runtime.checkpoint import BucketState, Checkpoint, Manifest
+from common.runtime.checkpoint import Checkpoint, Manifest
 from common.runtime.run import BucketResult
 
 
@@ -31,5 +31,4 @@ class States:
     def put(self, step: int, round_: Round, bucket: int, done: BucketStep) -> BucketResult:
         """Keeps and saves what a bucket holds after `step`; gives what goes into the checkpoint."""
         self._held[round_.number, bucket] = done.state
-        stored = self._checkpoint.write_state(step, bucket, done.state)
-        return BucketResult(round_.number, bucket, BucketState(stored, done.due, done.gauges), done.counters)
+        return BucketResult.saved(self._checkpoint, step, round_, bucket, done)

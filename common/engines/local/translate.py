@@ -153,8 +153,7 @@ def _take(
             for bucket, done in zip(live, pool.map(step, live), strict=True):
                 writer.write(done.records)
                 results.append(states.put(manifest.step, round_, bucket, done))
-                for sent in done.onward:
-                    inboxes[run.plan.stage(sent.stage).round][sent.bucket].add(sent.stage, sent.order, sent.events)
+                _put(run, inboxes, done.onward)
         parts.extend(writer.parts)
     position = arrivals.position if arrivals else manifest.position
     return run.complete(manifest, position, clock, results, parts)
@@ -162,6 +161,12 @@ def _take(
 
 Inboxes: TypeAlias = defaultdict[int, Inbox]
 """What has arrived, by bucket."""
+
+
+def _put(run: Run, inboxes: defaultdict[int, Inboxes], batches: Iterable[Onward]) -> None:
+    """Puts batches into the inboxes, by round and bucket, that they are on their way to."""
+    for sent in batches:
+        inboxes[run.plan.stage(sent.stage).round][sent.bucket].add(sent.stage, sent.order, sent.events)
 
 
 def _arrived(
@@ -173,8 +178,7 @@ def _arrived(
     now = now_ms()
     for split, batches in zip(splits, pool.map(lambda split: list(run.front.batches(split, now)), splits), strict=True):
         for batch in batches:
-            for sent in batch.onward(split.partition):
-                inboxes[run.plan.stage(sent.stage).round][sent.bucket].add(sent.stage, sent.order, sent.events)
+            _put(run, inboxes, batch.onward(split.partition))
             if batch.dead.num_rows or batch.records:
                 home = inboxes[0][batch.home]
                 home.records += batch.records

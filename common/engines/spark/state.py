@@ -18,8 +18,8 @@ from pyspark import TaskContext
 from common.engines.spark.sinks import Report
 from common.engines.spark.sources import by_bucket, report_row, rows, without_reports
 from common.operators.step import BEGINNING, END, Watermarks
-from common.runtime.bucket import BucketStep, Inbox, Round
-from common.runtime.checkpoint import BucketState, Manifest
+from common.runtime.bucket import Inbox, Round
+from common.runtime.checkpoint import Manifest
 from common.runtime.clock import Clock
 from common.runtime.frames import Frame, Kind, latest_by_partition
 from common.runtime.run import BATCH, BucketResult, Run, step_name
@@ -99,33 +99,34 @@ class OneStep:
         moments = clock.since(self.before.clock)
         task = _task()
         quiet = set(range(task, self.run.settings.buckets, self.tasks))
-        results = []
+        results: list[BucketResult] = []
         with self.run.sink.writer(step_name(self.before.step), _part(self.round, task)) as writer:
             for bucket, frames in groups:
                 mine, later = _mine(self.round, frames)
                 yield from rows(later)
                 if any(frame.kind is not Kind.TIME for frame in mine):
                     quiet.remove(bucket)
-                    done, result = self._step(bucket, mine, moments, writer)
-                    results.append(result)
-                    yield from rows(sent.frame() for sent in done.onward)
+                    yield from self._step(bucket, mine, moments, writer, results)
             for bucket in sorted(quiet):
                 if self.before.rounds[self.round.number][bucket].due_at(clock.watermark):
-                    done, result = self._step(bucket, (), moments, writer)
-                    results.append(result)
-                    yield from rows(sent.frame() for sent in done.onward)
+                    yield from self._step(bucket, (), moments, writer, results)
         yield report_row(Report(tuple(results), writer.parts, latest).payload())
 
     def _step(
-        self, bucket: int, frames: Iterable[Frame], moments: Watermarks, writer: PartWriter
-    ) -> tuple[BucketStep, BucketResult]:
+        self,
+        bucket: int,
+        frames: Iterable[Frame],
+        moments: Watermarks,
+        writer: PartWriter,
+        results: list[BucketResult],
+    ) -> Iterator[pa.RecordBatch]:
+        """Steps a bucket, adds its result to the others, and gives what it sends on."""
         checkpoint, step = self.run.checkpoint, self.before.step
         state = checkpoint.read_state(self.before.rounds[self.round.number][bucket], self.round.stages)
         done = self.round.step(step, bucket, state, Inbox.of(frames), moments)
         writer.write(done.records)
-        stored = checkpoint.write_state(step, bucket, done.state)
-        kept = BucketState(stored, done.due, done.gauges)
-        return done, BucketResult(self.round.number, bucket, kept, done.counters)
+        results.append(BucketResult.saved(checkpoint, step, self.round, bucket, done))
+        yield from rows(sent.frame() for sent in done.onward)
 
 
 def _mine(round_: Round, frames: Iterable[Frame]) -> tuple[list[Frame], list[Frame]]:

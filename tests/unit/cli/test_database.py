@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from common.cli.database import pause_of, sink_of
+from common.cli.database import pause_of, sink_of, turns
 from common.contracts.contract import load
 from common.errors import AdstreamError
 from common.streams.sink import FolderSink
@@ -24,3 +25,8 @@ def test_a_pause_that_is_none_is_refused() -> None:
 def test_without_a_broker_records_go_to_the_folder(tmp_path: Path) -> None:
     contracts = {"advertisements": load("advertisements")}
     assert sink_of("job", contracts, tmp_path, "", "jsonl") == FolderSink(str(tmp_path), "jsonl", contracts)
+
+
+def test_there_is_one_turn_without_a_pause_and_one_after_another_with_it() -> None:
+    assert list(turns(None)) == [None]
+    assert list(islice(turns(0.0), 5)) == [None] * 5
