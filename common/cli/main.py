@@ -46,6 +46,9 @@ app.command("common.cli.streams:app", name="streams", help="The streams of a bro
 app.command("common.cli.progress:lag", name="lag", help="Show how far a job is behind its input streams.")
 app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
 app.command("common.cli.progress:reset", name="reset", help="Let a job begin anew.")
+app.command(
+    "common.cli.reprocess:reprocess", name="reprocess", help="Run a job again over its past, into a new stream."
+)
 app.command("common.cli.liberate:liberate", name="liberate", help="Free rows of a database into a stream, by query.")
 app.command("common.cli.outbox:app", name="outbox", help="Publish what applications write beside their changes.")
 

@@ -47,6 +47,8 @@ class Request:
     options: Mapping[str, str] = field(default_factory=dict)
     sink: str = ""
     metrics: str = ""
+    into: str = ""
+    until: Mapping[str, int] = field(default_factory=dict)
 
 
 def job_settings(job: str, config: Path | None, assignments: Sequence[str]) -> JobSettings:
@@ -78,6 +80,8 @@ def spec_of(request: Request) -> JobSpec:
         options=request.options,
         sink=request.sink,
         metrics=request.metrics,
+        into=request.into,
+        until=request.until,
     )
     if spec.sink and not spec.sink.startswith(BROKER):
         raise AdstreamError(

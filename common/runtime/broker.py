@@ -42,7 +42,7 @@ def check_broker(run: Run, kept: Manifest | None) -> None:
 
 
 def _written(run: Run) -> Iterable[str]:
-    return (*run.plan.sinks, *(topic.name for topic in internal_topics(run.spec.job)))
+    return (*run.spec.topics(run.plan).values(), *(topic.name for topic in internal_topics(run.spec.identity)))
 
 
 def _schemas(run: Run, address: Address) -> Schemas:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from common.config.job import JobSettings
-from common.contracts.contract import Contract, load
+from common.contracts.contract import load
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
 from common.runtime.bucket import BucketStep, Round
@@ -100,8 +100,8 @@ class Run:
             settings=settings,
             plan=plan,
             front=Front(plan, contracts, settings.buckets, settings.max_future_skew),
-            source=open_source(spec.input, plan.sources, spec.checkpoint, spec.workplace / SCHEMAS),
-            sink=_open_sink(spec, {stream: load(stream) for stream in plan.sinks}),
+            source=open_source(spec.input, plan.sources, spec.checkpoint, spec.workplace / SCHEMAS, spec.until),
+            sink=_open_sink(spec, plan),
             checkpoint=Checkpoint(spec.checkpoint, settings.checkpoint.retention),
         )
 
@@ -247,12 +247,14 @@ class Run:
         return summary
 
 
-def _open_sink(spec: JobSpec, contracts: dict[str, Contract]) -> Sink:
+def _open_sink(spec: JobSpec, plan: Plan) -> Sink:
+    contracts = {stream: load(stream) for stream in plan.sinks}
     if not spec.sink:
         return open_sink(spec.output, spec.format, contracts)
     # Only a run on a broker needs its client, which not every installation has.
     module = import_module("common.streams.kafka.sink")
-    sink: Sink = module.open_kafka_sink(spec.sink, spec.job, spec.output, contracts, str(spec.workplace / SCHEMAS))
+    schemas, topics = str(spec.workplace / SCHEMAS), spec.topics(plan)
+    sink: Sink = module.open_kafka_sink(spec.sink, spec.identity, spec.output, contracts, schemas, topics)
     return sink
 
 

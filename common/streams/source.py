@@ -52,7 +52,9 @@ class Source(Protocol):
         ...
 
 
-def open_source(place: str, streams: tuple[str, ...], log: str, schemas: Path) -> Source:
+def open_source(
+    place: str, streams: tuple[str, ...], log: str, schemas: Path, until: Mapping[str, int] | None = None
+) -> Source:
     """The source of a job.
 
     Args:
@@ -60,12 +62,15 @@ def open_source(place: str, streams: tuple[str, ...], log: str, schemas: Path) -
         streams: What the job reads.
         log: The checkpoint, in which the steps of a broker are written down.
         schemas: Where the schemas of its registry are kept.
+        until: Up to which offset each of its partitions is read; all there is if None or empty.
 
     Raises:
         AdstreamError: The place or one of the streams is not there.
     """
     source = open_unplanned(place, streams, schemas)
-    return Planned(source, log) if place.startswith(BROKER) else source
+    if not place.startswith(BROKER):
+        return source
+    return Planned(Bounded(source, dict(until)) if until else source, log)
 
 
 def open_unplanned(place: str, streams: tuple[str, ...], schemas: Path) -> Source:
@@ -74,6 +79,52 @@ def open_unplanned(place: str, streams: tuple[str, ...], schemas: Path) -> Sourc
         return FolderSource.open(place, streams)
     # Only a run on a broker needs its client, which not every installation has.
     return cast("Source", import_module("common.streams.kafka.source").KafkaSource.open(place, streams, str(schemas)))
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """A broker's streams up to some offsets, as if nothing had come behind them.
+
+    Attributes:
+        source: The source.
+        ends: The offset behind the last record that is taken, by partition; of one that is not named, none is.
+    """
+
+    source: Source
+    ends: Mapping[str, int]
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """As `Source.partitions`."""
+        return self.source.partitions
+
+    def next_step(self, position: Position) -> Arrivals | None:
+        """As `Source.next_step`."""
+        arrivals = self.source.next_step(position)
+        if arrivals is None:
+            return None
+        splits = tuple(piece for split in arrivals.splits for piece in self._cut(split))
+        if not splits:
+            return None
+        begins = {split.partition: split.start for split in arrivals.splits}
+        taken = {**arrivals.position.counts, **begins, **{split.partition: split.stop for split in splits}}
+        return replace(arrivals, splits=splits, position=replace(arrivals.position, counts=taken))
+
+    def everything(self, split_bytes: int) -> tuple[Split, ...]:
+        """As `Source.everything`."""
+        return tuple(piece for split in self.source.everything(split_bytes) for piece in self._cut(split))
+
+    def planned(self, position: Position) -> bool:
+        """As `Source.planned`."""
+        return self.source.planned(position)
+
+    def settled(self, position: Position) -> None:
+        """As `Source.settled`."""
+        self.source.settled(position)
+
+    def _cut(self, split: Split) -> tuple[Split, ...]:
+        stop = min(split.stop, self.ends.get(split.partition, 0))
+        return (replace(split, stop=stop),) if split.start < stop else ()
 
 
 @dataclass(frozen=True)
