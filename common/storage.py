@@ -10,22 +10,30 @@ rename in a folder, and one put in an object store.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
 from pyarrow import fs
 
 from common.errors import AdstreamError, ExitCode
+from common.retry import retry
 
 REMOTE = "://"
+OUTAGE_SECONDS = 120.0
+"""For how long a storage that does not answer is asked again."""
+
+Result = TypeVar("Result")
+
+log = logging.getLogger("adstream")
 
 
 class Storage(Protocol):
@@ -188,7 +196,7 @@ def _below(path: str, name: str) -> Iterator[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """A place that PyArrow reaches by URL: S3, or a Hadoop file system.
+    """A place that PyArrow reaches by URL: S3, or a Hadoop file system. One that is away for a while is waited for.
 
     Attributes:
         place: The URL. Credentials come from the environment, as `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
@@ -198,13 +206,21 @@ class ObjectStore:
 
     def read(self, name: str) -> pa.Buffer:
         """As `Storage.read`."""
-        with self._files.open_input_file(self._path(name)) as file:
-            return file.read_buffer()
+
+        def attempt(files: fs.FileSystem, path: str) -> pa.Buffer:
+            with files.open_input_file(path) as file:
+                return file.read_buffer()
+
+        return self._asked(name, attempt)
 
     def write(self, name: str, content: pa.Buffer | bytes) -> None:
         """As `Storage.write`: one put, which is seen when it is whole."""
-        with self._files.open_output_stream(self._path(name)) as file:
-            file.write(content)
+
+        def attempt(files: fs.FileSystem, path: str) -> None:
+            with files.open_output_stream(path) as file:
+                file.write(content)
+
+        self._asked(name, attempt)
 
     def replace(self, name: str, content: bytes) -> None:
         """As `Storage.replace`."""
@@ -219,17 +235,19 @@ class ObjectStore:
 
     def files(self, folder: str) -> dict[str, int]:
         """As `Storage.files`."""
-        below = fs.FileSelector(self._path(folder), recursive=True, allow_not_found=True)
-        root = self._path("")
-        found = (info for info in self._files.get_file_info(below) if info.type == fs.FileType.File)
-        sizes = {info.path.removeprefix(root).lstrip("/"): info.size for info in found}
-        return dict(sorted(sizes.items()))
+
+        def attempt(files: fs.FileSystem, path: str) -> list[Any]:
+            return files.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+
+        root = _opened(self.place, os.getpid())[1]
+        found = (info for info in self._asked(folder, attempt) if info.type == fs.FileType.File)
+        return dict(sorted((info.path.removeprefix(root).lstrip("/"), info.size) for info in found))
 
     def delete(self, names: Iterable[str]) -> None:
         """As `Storage.delete`."""
         for name in names:
             with suppress(FileNotFoundError):
-                self._files.delete_file(self._path(name))
+                self._asked(name, lambda files, path: files.delete_file(path))
 
     def clear(self, folder: str) -> None:
         """As `Storage.clear`."""
@@ -237,18 +255,34 @@ class ObjectStore:
 
     def modified(self, name: str) -> int:
         """As `Storage.modified`."""
-        info = self._files.get_file_info(self._path(name))
+        info = self._asked(name, lambda files, path: files.get_file_info(path))
         if info.type != fs.FileType.File:
             raise FileNotFoundError(name)
         return info.mtime_ns // 1_000_000
 
-    @property
-    def _files(self) -> Any:
-        return _opened(self.place, os.getpid())[0]
+    def _asked(self, name: str, attempt: Callable[[Any, str], Result]) -> Result:
+        """What the storage answers; while it does not, it is asked again.
 
-    def _path(self, name: str) -> str:
-        root = _opened(self.place, os.getpid())[1]
-        return f"{root}/{name}" if name else root
+        Raises:
+            FileNotFoundError: It has no such file.
+            AdstreamError: It does not answer (`UNAVAILABLE`).
+        """
+        files, root = _opened(self.place, os.getpid())
+
+        def once() -> Result:
+            try:
+                return attempt(files, f"{root}/{name}")
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                reason = str(error).partition("\n")[0]
+                raise AdstreamError(
+                    f"storage '{self.place}' does not serve it ({reason})",
+                    "start it (adstream services up s3), or correct the URL",
+                    ExitCode.UNAVAILABLE,
+                ) from error
+
+        return retry(once, OUTAGE_SECONDS, log.warning)
 
 
 @cache
