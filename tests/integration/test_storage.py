@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import urllib.request
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from pyarrow import fs
 
 from common.contracts.contract import load
 from common.datasets.generate import generate
@@ -31,10 +31,10 @@ def place(services: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
     list(services.up(["s3"]))
-    url = services.endpoint("s3", "url")
-    bucket = f"ads-{uuid4().hex[:8]}"
-    urllib.request.urlopen(urllib.request.Request(f"{url}/{bucket}", method="PUT"), timeout=20).close()
-    return f"s3://{bucket}/kept?endpoint_override={url.removeprefix('http://')}&scheme=http&region=us-east-1"
+    bucket, host = f"ads-{uuid4().hex[:8]}", services.endpoint("s3", "url").removeprefix("http://")
+    url = f"s3://{bucket}/kept?endpoint_override={host}&scheme=http&region=us-east-1"
+    fs.FileSystem.from_uri(f"{url}&allow_bucket_creation=true")[0].create_dir(bucket)
+    return url
 
 
 def test_an_object_store_is_a_storage(place: str) -> None:
