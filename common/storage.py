@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -32,6 +33,9 @@ OUTAGE_SECONDS = 120.0
 """For how long a storage that does not answer is asked again."""
 
 Result = TypeVar("Result")
+
+_REQUEST = re.compile(r" *\(?Request ID: \w+\)?")
+"""What makes the same reason another one each time."""
 
 log = logging.getLogger("adstream")
 
@@ -275,7 +279,7 @@ class ObjectStore:
             except FileNotFoundError:
                 raise
             except OSError as error:
-                reason = str(error).partition("\n")[0]
+                reason = _REQUEST.sub("", str(error).partition("\n")[0])
                 raise AdstreamError(
                     f"storage '{self.place}' does not serve it ({reason})",
                     "start it (adstream services up s3), or correct the URL",

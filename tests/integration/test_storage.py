@@ -31,8 +31,9 @@ def place(services: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
     list(services.up(["s3"]))
-    bucket, host = f"ads-{uuid4().hex[:8]}", services.endpoint("s3", "url").removeprefix("http://")
-    url = f"s3://{bucket}/kept?endpoint_override={host}&scheme=http&region=us-east-1"
+    # One bucket for all: each takes volumes of its own, of which there are few.
+    bucket, host = "ads", services.endpoint("s3", "url").removeprefix("http://")
+    url = f"s3://{bucket}/{uuid4().hex[:8]}?endpoint_override={host}&scheme=http&region=us-east-1"
     fs.FileSystem.from_uri(f"{url}&allow_bucket_creation=true")[0].create_dir(bucket)
     return url
 
