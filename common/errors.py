@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -35,3 +36,9 @@ class AdstreamError(Exception):
         self.problem = problem
         self.remedy = remedy
         self.code = code
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether a failure says that a disk is full; libraries that pass on only its text are understood, too."""
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    return full or "No space left on device" in str(error)

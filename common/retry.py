@@ -10,6 +10,8 @@ from common.config.job import format_duration
 from common.errors import AdstreamError, ExitCode
 
 PAUSE_SECONDS = 1.0
+OUTAGE_SECONDS = 120.0
+"""How long a job that runs waits for a broker, a registry or a database; a restart takes about ten."""
 
 Result = TypeVar("Result")
 

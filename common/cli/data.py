@@ -1,16 +1,19 @@
-"""`adstream import` and `adstream generate`: streams from public datasets, and made-up ones."""
+"""`adstream import` and `adstream generate`: streams from CSV files and public datasets, and made-up ones."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, cast, get_args
 
 from cyclopts import App, Parameter
 
-from common.cli.console import err, show_pairs
+from common.cli.console import err, out, show_pairs
 from common.cli.options import Output
 from common.config.layers import Value, validated
+from common.datasets.csv_events import import_csv
 from common.datasets.generate import generate as make
 from common.datasets.impressions import Imported
 from common.datasets.open_bandit import import_open_bandit
@@ -39,7 +42,71 @@ OPTIONS = {name.replace("_", "-"): name for name in GeneratorSettings.model_fiel
 OF_FILES = frozenset({"files", "start", "span", "swing"})
 """Those that are settled for streams that happen now."""
 
-imports = App(name="import", help="Make streams of a public dataset.")
+imports = App(
+    name="import",
+    help="""Make streams of your own CSV files, or of a public dataset.
+
+    adstream import csv events.csv --output ads
+    adstream import open-bandit tests/data/open-bandit/*.csv --output ads
+
+`adstream run` then takes the folder as its `--input`.
+""",
+    help_format="markdown",
+)
+
+Column = Annotated[str, Parameter(show_default=False)]
+
+
+@imports.command(name="csv")
+def own_csv(
+    *files: Files,
+    output: Output,
+    user: Column = "",
+    time: Column = "",
+    advertisement: Column = "",
+    clicked: Column = "",
+    action: Column = "",
+    advertisements: Annotated[
+        Path | None, Parameter(help="A CSV file with each advertisement's id, name and type.")
+    ] = None,
+    name: Column = "",
+    type: Column = "",  # noqa: A002 the option's name
+    file_format: FileFormatOption = "jsonl",
+) -> None:
+    """Make streams of your own CSV files of views and clicks.
+
+    Columns with usual names are found; name the others. What was taken is printed. Times are seconds, milliseconds or
+    microseconds since 1970, or such as 2026-01-31 12:00:00 (UTC, unless they end in a zone). Advertisements are whole numbers.
+
+        adstream import csv events.csv --output ads
+        adstream import csv log.csv --user uid --time ts --advertisement ad --clicked clk --output ads
+        adstream import csv events.csv --action event --advertisements ads.csv --output ads
+        adstream run sessions --engine local --input ads --output out
+
+    Parameters
+    ----------
+    user
+        The column that says who it was.
+    time
+        The column that says when.
+    advertisement
+        The column that says which advertisement.
+    clicked
+        The column that is 1 where what was viewed was clicked, too, and 0 where not.
+    action
+        The column that says view or click (or impression, show, ...), a row each.
+    name
+        The column of the file of advertisements with their names.
+    type
+        The column of the file of advertisements with what kind each is.
+    """
+    roles = {"user": user, "time": time, "advertisement": advertisement, "clicked": clicked, "action": action}
+    given = {role: column for role, column in {**roles, "name": name, "type": type}.items() if column}
+    with err.status("importing"):
+        made, columns = import_csv(files, given, advertisements, output, _format(file_format))
+    _show("csv", made, output, {"columns": columns.shown()})
+    job = "sessions" if advertisements is None else "billing"
+    out.print(f"next: adstream run {job} --engine local --input {output} --output out", markup=False, highlight=False)
 
 
 @imports.command(name="open-bandit")
@@ -131,8 +198,8 @@ def _format(name: str) -> FileFormat:
     return cast("FileFormat", pick("format", name, get_args(FileFormat)))
 
 
-def _show(dataset: str, made: Imported, output: Path) -> None:
-    show_pairs(dataset, {**made.records, "files a stream": made.files, "where": output})
+def _show(dataset: str, made: Imported, output: Path, notes: Mapping[str, str] = MappingProxyType({})) -> None:
+    show_pairs(dataset, {**made.records, "files a stream": made.files, **notes, "where": output})
     for reason, count in made.rejected.items():
         err.print(
             f"{count:,} rows left out, {reason}; the first: {made.examples[reason]}", markup=False, highlight=False

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from common.cli.services import stack
 from common.config.job import parse_duration
 from common.contracts.contract import Contract
 from common.errors import AdstreamError
@@ -18,7 +19,10 @@ from common.streams.sink import Sink, open_sink
 DatabaseUrl = Annotated[
     str,
     Parameter(
-        name="--database", env_var="ADSTREAM_DATABASE", show_default=False, help="postgresql://USER@HOST:PORT/NAME."
+        name="--database",
+        env_var="ADSTREAM_DATABASE",
+        show_default=False,
+        help="postgresql://USER@HOST:PORT/NAME; that of the local services if absent.",
     ),
 ]
 BrokerSink = Annotated[
@@ -27,6 +31,15 @@ BrokerSink = Annotated[
 Every = Annotated[
     str, Parameter(help="Go on for ever, and look this often for what is new, such as 10s.", show_default=False)
 ]
+
+
+def url_of(database: str) -> str:
+    """The database that was given, or that of the local services.
+
+    Raises:
+        AdstreamError: None was given, and the services do not run.
+    """
+    return database or stack(None).endpoint("postgres", "url")
 
 
 def sink_of(

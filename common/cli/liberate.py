@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from common.cli.console import err, show_pairs
-from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns
+from common.cli.console import err, err_line, show_pairs
+from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns, url_of
 from common.cli.options import Format
 from common.databases.liberate import Freed, Liberator, contracts_of, job_of
-from common.databases.liberation import load
+from common.databases.liberation import Liberation, load
 from common.databases.postgres import Database
 from common.engines.launch import only_writer
+from common.lineage.collect import liberation_job
+from common.lineage.runs import Run, dataset, table, told
 
 PROGRESS = "_progress/liberation.json"
 
@@ -22,8 +25,8 @@ def liberate(
     stream: Annotated[str, Parameter(help="The stream that is freed: a section of the configuration.")],
     /,
     *,
-    database: DatabaseUrl,
     output: Annotated[Path, Parameter(help="The folder of the stream, and of the progress. One for each stream.")],
+    database: DatabaseUrl = "",
     config: Annotated[
         Path | None, Parameter(help="What is freed; jobs/liberate/tables.yaml if absent.", show_default=False)
     ] = None,
@@ -46,9 +49,12 @@ def liberate(
     pause = pause_of(every)
     with only_writer(output):
         target = sink_of(job_of(stream), contracts_of(stream), output, sink, format)
-        liberator = Liberator(stream, load(stream, config), target, output / PROGRESS)
+        liberation = load(stream, config)
+        liberator = Liberator(stream, liberation, target, output / PROGRESS)
         progress, total = liberator.resume(again=again), Freed()
-        with Database(database, read_only=True) as opened:
+        place, url = sink or str(output.absolute()), url_of(database)
+        run = partial(_run, stream, liberation, url, place, streaming=pause is not None)
+        with told(run, err_line), Database(url, read_only=True) as opened:
             for _ in turns(pause):
                 progress, freed = liberator.run(opened, progress)
                 total = total.plus(freed)
@@ -56,3 +62,11 @@ def liberate(
                     err.print(f"{stream}: {freed.records:,} records", highlight=False)
     rows = {"records": total.records, "tombstones": total.tombstones, "dead letters": total.dead_letters}
     show_pairs(f"{stream}, freed", {**rows, "steps": total.steps, "where": sink.partition("?")[0] or output})
+
+
+def _run(stream: str, liberation: Liberation, database: str, place: str, *, streaming: bool) -> Run:
+    """The run, for those who keep the platform's lineage."""
+    job = liberation_job(stream, liberation)
+    inputs = tuple(table(database, name) for name in job.tables)
+    outputs = tuple(dataset(place, name) for name in (*job.writes, job.dead_letters))
+    return Run(job, "adstream", streaming, inputs, outputs)

@@ -8,7 +8,21 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from common.cli import checkpoints, compare, contracts, data, engines, orders, plan, run, services
+from common.cli import (
+    checkpoints,
+    compare,
+    contracts,
+    data,
+    dead_letters,
+    engines,
+    lineage,
+    new,
+    orders,
+    plan,
+    report,
+    run,
+    services,
+)
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -19,20 +33,57 @@ Try it, without any data of your own:
 
     adstream generate --events 100000 --output /tmp/ads
     adstream run sessions --engine local --input /tmp/ads --output /tmp/out
+    adstream report --output-dir /tmp/out -o /tmp/report.html
     adstream compare sessions --input /tmp/ads
+
+With your own CSV file of views and clicks:
+
+    adstream import csv events.csv --output ads
+    adstream run sessions --engine local --input ads --output out
 
 Exit codes: 0 done, 1 the answers differ or records are missing, 2 the request is wrong, 3 an engine
 or a service is not there, 70 a defect, 130 interrupted.
 """
 
-EXTRAS = {"confluent_kafka": "kafka", "adbc_driver_postgresql": "postgres", "adbc_driver_manager": "postgres"}
+LAG = """Show how far a job is behind its input streams.
+
+    adstream lag sessions --output out --watch
+
+`out` is the `--output` of the job's runs.
+"""
+REPROCESS = """Run a job again over its past, into a new stream that can take the place of the live one.
+
+    adstream reprocess sessions --output out --into ad-sessions-2
+"""
+RESET = """Let a job begin anew: forget its state, and where it was in its streams.
+
+    adstream reset sessions --output out
+
+`out` is the `--output` of the job's runs.
+"""
+LIBERATE = """Free rows of a database into a stream, by query.
+
+    adstream liberate advertisements --database postgresql://postgres@127.0.0.1:5432/shop --output ads
+
+With `--sink` the rows go to a broker, with `--every 10s` it goes on.
+"""
+
+EXTRAS = {
+    "altair": "report",
+    "vl_convert": "report",
+    "jinja2": "report",
+    "confluent_kafka": "kafka",
+    "adbc_driver_postgresql": "postgres",
+    "adbc_driver_manager": "postgres",
+}
 """Packages that not every installation has, and the extras that bring them."""
 
 app = App(
     name="adstream", help=HELP, help_format="markdown", version=version("adstream"), suppress_keyboard_interrupt=False
 )
-for command in (run.run, plan.plan, compare.compare, engines.engines):
+for command in (run.run, report.report, plan.plan, lineage.lineage, compare.compare, engines.engines):
     app.command(command)
+app.register_install_completion_command(help="Let your shell complete commands, options and names.")
 app.command(data.generate, help=data.GENERATE_HELP)
 app.command(data.imports)
 app.command(orders.stop)
@@ -40,16 +91,20 @@ app.command(orders.scale)
 app.command(orders.move)
 app.command(checkpoints.app)
 app.command(contracts.app)
+app.command(dead_letters.app)
+app.command(new.app)
 app.command(services.app)
+services.app.command("common.cli.seed:seed", name="seed", help="Put advertisements into a database, to try it out.")
 # These need the client of a broker or of a database, which not every installation has: they are imported when called.
 app.command("common.cli.streams:app", name="streams", help="The streams of a broker, from their contracts.")
-app.command("common.cli.progress:lag", name="lag", help="Show how far a job is behind its input streams.")
+app.command("common.cli.progress:lag", name="lag", help=LAG)
 app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
-app.command("common.cli.progress:reset", name="reset", help="Let a job begin anew.")
-app.command(
-    "common.cli.reprocess:reprocess", name="reprocess", help="Run a job again over its past, into a new stream."
-)
-app.command("common.cli.liberate:liberate", name="liberate", help="Free rows of a database into a stream, by query.")
+app.command("common.cli.progress:reset", name="reset", help=RESET)
+app.command("common.cli.reprocess:reprocess", name="reprocess", help=REPROCESS)
+app.command("common.cli.tables:app", name="tables", help="The Delta tables that streams were landed in.")
+app.command("common.cli.autoscale:autoscale", name="autoscale", help="Give a running job more tasks, or fewer.")
+app.command("common.cli.liberate:liberate", name="liberate", help=LIBERATE)
+app.command("common.cli.k8s:app", name="k8s", help="Jobs on Kubernetes: render, release, scale, and see how they are.")
 app.command("common.cli.outbox:app", name="outbox", help="Publish what applications write beside their changes.")
 
 
@@ -64,7 +119,7 @@ def invoke(arguments: Sequence[str]) -> int:
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        show_error(AdstreamError(str(error).strip().rstrip("."), "see 'adstream --help'"))
+        show_error(AdstreamError(str(error).strip().rstrip("."), f"see '{_help(error)}'"))
         return ExitCode.REFUSED
     except AdstreamError as error:
         show_error(error)
@@ -82,6 +137,11 @@ def invoke(arguments: Sequence[str]) -> int:
         show_error(AdstreamError("interrupted"))
         return ExitCode.INTERRUPTED
     return code or ExitCode.OK
+
+
+def _help(error: CycloptsError) -> str:
+    """Where to read about the command that a mistake was made with."""
+    return " ".join(("adstream", *(error.command_chain or ()), "--help"))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ Option = Annotated[
         help="An option of the engine, KEY=VALUE, such as master=local[2]. Repeatable.",
     ),
 ]
-Format = Annotated[str, Parameter(help="How streams are written: jsonl, avro, parquet or delta.")]
+Format = Annotated[
+    str, Parameter(help="How streams are written: jsonl, avro, parquet or delta. Tables are always delta.")
+]
 
 
 def duration(option: str, text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from common.cli.console import out
 from common.cli.last import LastCheckpoint, LastOutput, last_spec
 from common.cli.options import Job, Option
 from common.cli.request import request_of
-from common.cli.run import ordered, persist, show, watched
+from common.cli.run import ordered, persist, show, telling, watched
 from common.config.layers import pairs
 from common.engines.launch import is_running
 from common.engines.registry import ENGINES, check, require
@@ -113,7 +114,7 @@ def change(spec: JobSpec, order: Order, caught_up: bool = False) -> int:  # noqa
     goal = replace(spec, engine=request.engine, options=request.options, settings=request.settings)
     require(goal.engine)
     if not running:
-        return show(persist(request, 0.0, watched), spec.sink)
+        return show(persist(request, 0.0, partial(telling, watched)), spec.sink)
     _following(spec.job, output, spec.checkpoint)
     check(goal)
     order.give(spec.workplace)

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from common.cli.console import err, out, show_pairs
-from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns
+from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns, url_of
 from common.cli.options import Format
 from common.databases import relay
 from common.databases.postgres import Database
@@ -19,12 +19,12 @@ app = App(name="outbox", help="Records that applications write in the transactio
 
 
 @app.command
-def create(*, database: DatabaseUrl) -> None:
+def create(*, database: DatabaseUrl = "") -> None:
     """Make the tables of an outbox; what is there stays as it is.
 
     adstream outbox create --database postgresql://postgres@127.0.0.1:5432/shop
     """
-    with Database(database, read_only=False) as opened:
+    with Database(url_of(database), read_only=False) as opened:
         relay.create(opened)
         out.print(f"{opened.where}: the outbox is there", highlight=False)
 
@@ -32,7 +32,7 @@ def create(*, database: DatabaseUrl) -> None:
 @app.command
 def publish(
     *,
-    database: DatabaseUrl,
+    database: DatabaseUrl = "",
     output: Annotated[Path, Parameter(help="The folder of the streams, or of what waits for the broker.")],
     sink: BrokerSink = "",
     format: Format = "jsonl",  # noqa: A002 the option's name
@@ -50,7 +50,7 @@ def publish(
         adstream outbox publish --database … --output relay --sink 'kafka://HOST:PORT?registry=URL' --every 500ms
     """
     pause = pause_of(every)
-    with only_writer(output), Database(database, read_only=False) as opened:
+    with only_writer(output), Database(url_of(database), read_only=False) as opened:
         chosen = Relay(opened, sink_of(JOB, relay.contracts(), output, sink, format), keep=keep)
         chosen.open()
         total = Published()

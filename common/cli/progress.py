@@ -23,6 +23,7 @@ from common.runtime.spec import JobSpec
 from common.streams.kafka.address import Start
 from common.streams.kafka.admin import shared_outputs
 from common.streams.kafka.lag import Lag, lags
+from common.streams.source import BROKER
 
 WATCH_SECONDS = 2.0
 
@@ -127,7 +128,12 @@ def reset(
     """
     with only_writer(output):
         spec = last_spec(job, output, checkpoint)
-        shared = shared_outputs(job) if spec.sink else frozenset()
+        if spec.plan().tables and not outputs:
+            raise AdstreamError(
+                f"the tables of job '{job}' know which steps they hold, so none can begin anew beside them",
+                "add --outputs, which drops them",
+            )
+        shared = shared_outputs(job) if spec.sink.startswith(BROKER) else frozenset()
         streams = [stream for stream in spec.plan().sinks if stream not in shared] if outputs else []
         place = spec.sink.partition("?")[0] or spec.output
         out.print(f"checkpoint {spec.checkpoint}: dropped for good", highlight=False, markup=False)

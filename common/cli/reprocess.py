@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -13,7 +14,7 @@ from common.cli.last import LastCheckpoint, LastOutput, last_spec
 from common.cli.options import Config, Job, Option, Set
 from common.cli.orders import stop
 from common.cli.request import job_settings, request_of
-from common.cli.run import persist, show, watched
+from common.cli.run import persist, show, telling, watched
 from common.config.layers import pairs
 from common.engines.launch import is_running, save_spec
 from common.engines.registry import ENGINES, require
@@ -136,4 +137,4 @@ def _switched(live: JobSpec, replay: JobSpec) -> int:
     for stream, name in goes_on.topics(goes_on.plan()).items():
         out.print(f"'{name}' takes the place of '{stream}': let its readers follow", highlight=False)
     out.print(f"job '{live.job}' is from now on the one with --output {goes_on.output}", highlight=False)
-    return show(persist(request_of(goes_on), 0.0, watched), goes_on.sink)
+    return show(persist(request_of(goes_on), 0.0, partial(telling, watched)), goes_on.sink)

@@ -21,8 +21,10 @@ from common.runtime.spec import Format, JobSpec, Mode
 from common.storage import below, is_remote
 from common.streams.source import BROKER
 from common.topology.checks import check
+from common.topology.plan import Plan
 
 CHECKPOINT = "_checkpoint"
+DATABASE = "postgresql://"
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,6 @@ def spec_of(request: Request) -> JobSpec:
         into=request.into,
         until=request.until,
     )
-    if spec.sink and not spec.sink.startswith(BROKER):
-        raise AdstreamError(
-            f"sink '{spec.sink}' is not the address of a broker", f"write {BROKER}HOST:PORT, or leave it out"
-        )
     if spec.mode == "batch" and spec.until_caught_up:
         option = "--drain" if spec.drain else "--until-caught-up"
         raise AdstreamError(f"{option} has no meaning in batch mode", "leave it out, or add --mode stream")
@@ -108,9 +106,22 @@ def prepare(request: Request) -> JobSpec:
         AdstreamError: A check failed; nothing was changed. (With `overwrite`, and only once every
             check has passed, what an earlier run left in the output is gone.)
     """
+    run = checked(request)
+    if request.overwrite:
+        run.sink.clear()
+        run.checkpoint.clear()
+    return run.spec
+
+
+def checked(request: Request) -> Run:
+    """A request's run, once everything that it names is there and fits; a folder for its output is made.
+
+    Raises:
+        AdstreamError: A check failed.
+    """
     spec = spec_of(request)
-    check(spec.topology())
     registry.check(spec)
+    _check_sink(spec, check(spec.topology()))
     if Path(spec.output).exists() and not Path(spec.output).is_dir():
         raise AdstreamError(f"output '{spec.output}' is not a folder", "choose another --output")
     try:
@@ -120,15 +131,16 @@ def prepare(request: Request) -> JobSpec:
     run = Run.open(spec)
     anew = request.overwrite or spec.mode == "batch"
     kept = None if anew else run.kept()
-    if spec.sink or spec.input.startswith(BROKER):
+    if spec.sink.startswith(BROKER) or spec.input.startswith(BROKER):
         # Only a run on a broker needs its client, which not every installation has.
         import_module("common.runtime.broker").check_broker(run, kept)
     if request.overwrite:
-        run.sink.clear()
-        run.checkpoint.clear()
+        return run
+    if run.plan.tables and kept is not None:
+        run.check_sink(kept)
     elif kept is None or kept.step == 0:
         _check_empty(run)
-    return spec
+    return run
 
 
 def _place(text: str) -> str:
@@ -144,9 +156,22 @@ def _checkpoint(request: Request) -> str:
     return place if is_remote(place) else str(Path(place).absolute())
 
 
+def _check_sink(spec: JobSpec, plan: Plan) -> None:
+    """Streams go to a broker, tables into a database, and both into a folder."""
+    kind, begins = ("a database", DATABASE) if plan.tables else ("a broker", BROKER)
+    if spec.sink and not spec.sink.startswith(begins):
+        raise AdstreamError(
+            f"sink '{spec.sink}' is not the address of {kind}", f"write {begins}HOST:PORT, or leave it out"
+        )
+
+
 def _check_empty(run: Run) -> None:
     """Refuses to mix a run's output with an earlier one's."""
     root = Path(run.spec.output)
+    if run.plan.tables and run.spec.sink and run.sink.delivered() >= 0:
+        raise AdstreamError(
+            f"job '{run.plan.name}': the database holds tables of an earlier run", "add --overwrite, which drops them"
+        )
     for stream in run.plan.sinks:
         if any((root / stream).glob("*")):
             raise AdstreamError(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -14,17 +15,20 @@ from cyclopts import Parameter
 
 from common.cli.console import echo, err_line, following, out, show_pairs
 from common.cli.options import Config, Format, Input, Job, Option, Output, Set, duration
-from common.cli.request import Request, job_settings, prepare, spec_of
+from common.cli.request import Request, checked, job_settings, prepare, spec_of
 from common.config.jobs import report_of
 from common.config.layers import pairs
 from common.engines.launch import launch, save_spec
 from common.engines.registry import check, command, environment, require
 from common.errors import AdstreamError, ExitCode
+from common.lineage.runs import run_of, told
 from common.retry import retry as again
 from common.runtime.checkpoint import Checkpoint
 from common.runtime.orders import Order, withdrawn
+from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
+from common.streams.source import BROKER
 
 
 def run(
@@ -41,7 +45,9 @@ def run(
     sink: Annotated[
         str,
         Parameter(
-            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT.", show_default=False
+            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT; or a database that "
+            "gets the tables, postgresql://USER@HOST:PORT/NAME.",
+            show_default=False,
         ),
     ] = "",
     checkpoint: Annotated[
@@ -75,6 +81,13 @@ def run(
     print_command: Annotated[
         bool, Parameter(negative="", help="Print the engine's command instead of running it.")
     ] = False,
+    check: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Only check that it could run: streams, permissions, schemas, the kept state. Changes nothing.",
+        ),
+    ] = False,
     verbose: Annotated[bool, Parameter(negative="", help="Show all that the engine prints.")] = False,
 ) -> int:
     """Run a job on an engine, and print what came out.
@@ -104,11 +117,14 @@ def run(
         sink=sink,
         metrics="" if metrics_port is None else f"{metrics_host}:{metrics_port}",
     )
+    if check:
+        return show_checked(again(partial(checked, request), patience, err_line))
     if print_command:
         print(command_line(again(partial(prepare, request), patience, err_line)))
         return ExitCode.OK
     require(request.engine)
-    return show(persist(request, patience, partial(launch, watch=echo) if verbose else watched), sink)
+    start = partial(launch, watch=echo) if verbose else watched
+    return show(persist(request, patience, partial(telling, start)), sink)
 
 
 def persist(request: Request, patience: float, start: Callable[[JobSpec], Summary]) -> Summary:
@@ -157,6 +173,15 @@ def ordered(request: Request, order: Order) -> Request:
     return replace(request, engine=engine, options=options, settings=settings)
 
 
+def show_checked(run: Run) -> int:
+    """Makes the checks that only a deployment needs, and says that all have passed."""
+    require(run.spec.engine)
+    if run.spec.sink or run.spec.input.startswith(BROKER):
+        import_module("common.runtime.broker").check_permissions(run)
+    out.print(f"{run.spec.job} on {run.spec.engine}: all checks passed", highlight=False)
+    return ExitCode.OK
+
+
 def command_line(spec: JobSpec) -> str:
     """The engine's command, with its variables, as a line for a shell; its spec is saved."""
     variables = [f"{name}={shlex.quote(value)}" for name, value in environment(spec).items()]
@@ -195,6 +220,12 @@ def _step(spec: JobSpec) -> int:
     """The step that a job takes next."""
     manifest = Checkpoint(spec.checkpoint).load()
     return manifest.step if manifest else 0
+
+
+def telling(start: Callable[[JobSpec], Summary], spec: JobSpec) -> Summary:
+    """Runs a spec, and tells those who keep the platform's lineage."""
+    with told(partial(run_of, spec), err_line):
+        return start(spec)
 
 
 def watched(spec: JobSpec) -> Summary:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from common.cli.broker import Broker, address_of
 from common.cli.console import err, out, show_pairs
-from common.cli.options import Config, Job, Set
+from common.cli.options import Config, Set
 from common.cli.request import job_settings
 from common.config.job import format_duration
 from common.config.jobs import topology_of
@@ -18,13 +19,17 @@ from common.contracts.contract import Tags, load, streams, versions
 from common.contracts.tagging import retag
 from common.errors import AdstreamError, ExitCode
 from common.names import pick
+from common.streams.decoded import DEAD_LETTERS
 from common.streams.kafka import admin
-from common.streams.kafka.permissions import grant, make_login, permissions
+from common.streams.kafka.permissions import Permission, grant, make_login, permissions, writer_permissions
 from common.topology.checks import check as check_topology
 
 Streams = Annotated[str, Parameter(help="Their names; all if absent.", show_default=False)]
 Stream = Annotated[str, Parameter(help="The name of a stream, such as ad-views.")]
 FieldTags = Annotated[Sequence[str], Parameter(negative="", show_default=False)]
+
+OUTBOX, LIBERATE = "outbox", "liberate-"
+"""The names under which what frees a database is known to a broker (`common/databases`); a stream's name follows the second."""
 
 app = App(name="streams", help="The streams of a broker, from their contracts.")
 
@@ -111,9 +116,13 @@ def tag(stream: Stream, /, *, add: FieldTags = (), remove: FieldTags = ()) -> No
 
 @app.command
 def acl(
-    job: Job,
+    writer: Annotated[str, Parameter(help="A job, liberate-STREAM, or outbox.")],
     /,
     *,
+    publishes: Annotated[
+        Sequence[str],
+        Parameter(negative="", show_default=False, help="A stream that the outbox is for. Repeatable."),
+    ] = (),
     principal: Annotated[
         str, Parameter(help="Whom to grant it to; the job's name if absent.", show_default=False)
     ] = "",
@@ -122,22 +131,23 @@ def acl(
     config: Config = None,
     assignments: Set = (),
 ) -> None:
-    """Show what a job may do on a broker, derived from its topology, and grant it.
+    """Show what a job may do on a broker, derived from its topology, and grant it; also for what frees a database.
 
-    A stream that the job writes must have no other writer.
+    A stream that it writes must have no other writer, but for dead letters and late events.
 
         adstream streams acl sessions
         adstream streams acl sessions --principal sessions-job --apply --broker 'kafka://…&user=admin'
+        adstream streams acl liberate-advertisements
+        adstream streams acl outbox --publishes advertisements
     """
-    topology = topology_of(job, job_settings(job, config, assignments))
-    check_topology(topology)
-    wanted, whom = permissions(topology), principal or job
+    wanted, shared = _may(writer, publishes, config, assignments)
+    whom = principal or writer
     table = Table("resource", "name", "operations", "why", title=f"User:{whom}", title_justify="left", box=None)
     for permission in wanted:
         table.add_row(permission.resource, permission.name, ", ".join(permission.operations), permission.why)
     out.print(table, highlight=False)
     if apply:
-        grant(address_of(broker), whom, wanted, admin.shared_outputs(job))
+        grant(address_of(broker), whom, wanted, shared)
         out.print(f"granted to User:{whom}", highlight=False)
 
 
@@ -150,6 +160,25 @@ def login(name: Annotated[str, Parameter(help="The name of the login.")], /, *, 
     password = make_login(address_of(broker), name)
     err.print(f"the password of '{name}', for ADSTREAM_KAFKA_PASSWORD:", highlight=False)
     print(password)
+
+
+def _may(
+    writer: str, publishes: Sequence[str], config: Path | None, assignments: Sequence[str]
+) -> tuple[tuple[Permission, ...], Collection[str]]:
+    """What a writer needs on a broker, and which of its outputs others may write too."""
+    if writer == OUTBOX:
+        if not publishes:
+            raise AdstreamError("an outbox may be for any stream", "name those it is for: --publishes STREAM")
+        written = dict.fromkeys(pick("stream", name, streams(), "--publishes") for name in publishes)
+        return writer_permissions(OUTBOX, dict.fromkeys((*written, DEAD_LETTERS))), (DEAD_LETTERS,)
+    if publishes:
+        raise AdstreamError(f"--publishes has no meaning for '{writer}'", "leave it out: what it writes is known")
+    if writer.startswith(LIBERATE):
+        stream = pick("stream", writer.removeprefix(LIBERATE), streams())
+        return writer_permissions(writer, (stream, DEAD_LETTERS)), (DEAD_LETTERS,)
+    topology = topology_of(writer, job_settings(writer, config, assignments))
+    check_topology(topology)
+    return permissions(topology), admin.shared_outputs(writer)
 
 
 def _kept(stream: str) -> str:

@@ -6,6 +6,7 @@ import re
 from typing import Annotated
 
 from pydantic import BeforeValidator
+from pydantic.fields import FieldInfo
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _DURATION = re.compile(r"([0-9]{1,15})\s*(ms|s|m|h|d)")
@@ -49,3 +50,8 @@ def format_duration(ms: int) -> str:
 
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 """Milliseconds; accepts durations such as `30m`."""
+
+
+def is_duration(field: FieldInfo) -> bool:
+    """Whether a setting is a `Duration`, so that people want it as one."""
+    return any(isinstance(part, BeforeValidator) and part.func is parse_duration for part in field.metadata)

@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.config.checkpoint import CheckpointSettings
-from common.config.duration import LONGEST, Duration, format_duration, parse_duration
+from common.config.duration import LONGEST, Duration, format_duration, is_duration, parse_duration
 
-__all__ = ["LONGEST", "Duration", "JobSettings", "format_duration", "parse_duration"]
+__all__ = ["LONGEST", "Duration", "JobSettings", "format_duration", "is_duration", "parse_duration"]
 
 
 class JobSettings(BaseModel):

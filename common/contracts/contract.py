@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.config.job import Duration
 from common.contracts.avro_arrow import AvroSchema, arrow_field
+from common.contracts.rules import Declared, Listed, Rule, compiled
 from common.errors import AdstreamError
 from common.names import pick
 
@@ -62,10 +64,16 @@ class StreamMeta(BaseModel):
         description="how records stand on a broker: with a registered schema, or as JSON that a foreign tool writes",
     )
     tags: Tags = Tags()
+    consumers: tuple[str, ...] = Field(
+        default=(), description="the teams that read it with tools of their own, beside the jobs of this suite"
+    )
     partitions: int = Field(ge=1, description="how many partitions its topic has on a broker")
     retention: Duration | None = Field(default=None, ge=1, description="how long records are kept; for ever if absent")
     compaction: bool = Field(default=False, description="whether only the last record of each key need be kept")
     compatibility: Compatibility = Field(default="full_transitive", description="what a new version must keep")
+    rules: dict[str, Declared] = Field(
+        default_factory=dict, description="what records must keep beside their schema (rules.py)"
+    )
     deprecated: str | None = Field(default=None, description="why it should no longer be used, and what to use instead")
     published: dict[str, str] = Field(
         default_factory=dict, description="the fingerprint of every schema file that is in use (compatibility.py)"
@@ -87,6 +95,7 @@ class Contract:
         key_schema: The Avro schema of keys, as JSON.
         value_schema: The Avro schema of values, as JSON; tombstones are not part of it.
         meta: Who answers for the stream, and how it is kept.
+        tables: The content of the files that its rules name.
     """
 
     stream: str
@@ -94,12 +103,22 @@ class Contract:
     key_schema: AvroSchema
     value_schema: AvroSchema
     meta: StreamMeta
+    tables: Mapping[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def arrow(self) -> pa.Schema:
         """Records in memory: the columns `key` and `value`; a null value is a tombstone."""
         value = arrow_field("value", self.value_schema)
         return pa.schema([arrow_field("key", self.key_schema), value.with_nullable(self.meta.tombstones)])
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """What records must keep beside their schema.
+
+        Raises:
+            AdstreamError: A rule is wrong.
+        """
+        return compiled(self.meta.rules, self.tables, self.arrow, self.stream)
 
 
 def streams(root: Traversable = STREAMS) -> tuple[str, ...]:
@@ -133,13 +152,18 @@ def load_from(root: Traversable, stream: str, version: int | None = None) -> Con
     version = known[-1] if version is None else version
     folder = root.joinpath(stream)
     of_key = max(number for number in _numbers(folder, "key") if number <= version)
-    return Contract(
+    meta = _meta(folder)
+    contract = Contract(
         stream=stream,
         version=version,
         key_schema=_schema(folder, f"key.v{of_key}.avsc"),
         value_schema=_schema(folder, f"value.v{version}.avsc"),
-        meta=_meta(folder),
+        meta=meta,
+        tables=dict(_tables(folder, meta)),
     )
+    if version == known[-1] and meta.rules:
+        compiled(meta.rules, contract.tables, contract.arrow, stream)  # so that a wrong one is found here
+    return contract
 
 
 def versions(stream: str, root: Traversable = STREAMS) -> tuple[int, ...]:
@@ -183,6 +207,18 @@ def _schema(folder: Traversable, name: str) -> AvroSchema:
     except json.JSONDecodeError as error:
         raise AdstreamError(f"{folder.name}/{name} is not JSON ({error})", "correct the file") from None
     return schema
+
+
+def _tables(folder: Traversable, meta: StreamMeta) -> Iterator[tuple[str, bytes]]:
+    for name, rule in meta.rules.items():
+        if isinstance(rule, Listed):
+            file = folder.joinpath(rule.listed)
+            if not file.is_file():
+                raise AdstreamError(
+                    f"{folder.name}/stream.yaml: rule '{name}': there is no '{rule.listed}'",
+                    "put it beside stream.yaml",
+                )
+            yield rule.listed, file.read_bytes()
 
 
 def _meta(folder: Traversable) -> StreamMeta:

@@ -10,6 +10,7 @@ advertisements:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -117,6 +118,18 @@ class Liberation(BaseModel):
         return f"table '{self.table}'" if self.table else "query"
 
 
+def liberated(file: Path | None = None) -> tuple[str, ...]:
+    """The streams that a file frees, in its order.
+
+    Args:
+        file: The file that says it; that of this suite if None.
+
+    Raises:
+        AdstreamError: The file is not there or not well formed.
+    """
+    return tuple(map(str, _sections(file)))
+
+
 def load(stream: str, file: Path | None = None) -> Liberation:
     """What is freed into a stream.
 
@@ -127,8 +140,23 @@ def load(stream: str, file: Path | None = None) -> Liberation:
     Raises:
         AdstreamError: The file is not there or not well formed, or does not name the stream.
     """
+    where, sections = _where(file), _sections(file)
+    section = sections[pick("stream", stream, map(str, sections), where)]
+    try:
+        return Liberation.model_validate(section)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, (stream, *first["loc"])))
+        raise AdstreamError(f"{where}: '{place}' is wrong ({first['msg']})", "correct the file") from None
+
+
+def _where(file: Path | None) -> str:
+    return f"'{file or 'jobs/liberate/tables.yaml'}'"
+
+
+def _sections(file: Path | None) -> Mapping[str, Any]:
     source: Traversable = TABLES if file is None else file
-    where = f"'{file or 'jobs/liberate/tables.yaml'}'"
+    where = _where(file)
     try:
         sections: Any = yaml.safe_load(source.read_text(encoding="utf-8"))
     except OSError as error:
@@ -137,13 +165,7 @@ def load(stream: str, file: Path | None = None) -> Liberation:
         raise AdstreamError(f"{where}: not YAML ({' '.join(str(error).split())})", "correct the file") from None
     if not isinstance(sections, dict):
         raise AdstreamError(f"{where}: not a mapping", "write a section a stream")
-    section = sections[pick("stream", stream, map(str, sections), where)]
-    try:
-        return Liberation.model_validate(section)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, (stream, *first["loc"])))
-        raise AdstreamError(f"{where}: '{place}' is wrong ({first['msg']})", "correct the file") from None
+    return sections
 
 
 def check(liberation: Liberation, contract: Contract) -> None:

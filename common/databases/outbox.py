@@ -2,7 +2,8 @@
 
 `CREATE` makes the tables; `write` puts records in, once they keep the contract of their stream. What is in the
 outbox of a transaction that is rolled back was never there. Change a row first, then write its record: whoever
-changes the same row next waits for the end of that transaction, so the ids of one key grow as its changes do.
+changes the same row next waits for the end of that transaction, so the ids of one key grow as its changes do. A
+statement that changed no row waits for nobody: write no record for it.
 """
 
 from __future__ import annotations

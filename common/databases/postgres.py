@@ -23,6 +23,7 @@ _REMEDIES = {
     "28P01": "correct the password in the address",
     "28000": "correct the user in the address",
     "3D000": "correct the address",
+    "53100": "make room on its disk, and run it again: it goes on where it stopped",
 }
 """What to do, by SQLSTATE (PostgreSQL, "Error Codes")."""
 
@@ -69,10 +70,23 @@ class Database:
         with self._told_plainly(), self._connection.cursor() as cursor:
             cursor.execute(statement)
 
+    def bring(self, table: str, rows: pa.RecordBatchReader) -> int:
+        """Makes a table of this session's own, which ends with it, and fills it; gives how many rows it got.
+
+        Args:
+            table: Its name.
+            rows: Its rows, in types that PostgreSQL has: no structs.
+
+        Raises:
+            AdstreamError: As `rows`.
+        """
+        with self._told_plainly(), self._connection.cursor() as cursor:
+            return int(cursor.adbc_ingest(table, rows, mode="create", temporary=True))
+
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """A context whose statements are one transaction, over one snapshot."""
-        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    def transaction(self, isolation: str = "REPEATABLE READ") -> Iterator[None]:
+        """A context whose statements are one transaction, over one snapshot unless another isolation is asked for."""
+        self.run(f"BEGIN ISOLATION LEVEL {isolation}")
         try:
             yield
         except BaseException:

@@ -32,11 +32,13 @@ class CsvKind:
         name: What the dataset calls it.
         integers: Columns of whole numbers from 0.
         texts: Columns of text that is not empty.
+        delimiter: What stands between two columns.
     """
 
     name: str
     integers: tuple[str, ...]
     texts: tuple[str, ...] = ()
+    delimiter: str = ","
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -77,12 +79,7 @@ def kind_of(path: Path, kinds: Sequence[CsvKind]) -> CsvKind:
     Raises:
         AdstreamError: The file can't be read, or lacks a column of the kind it comes nearest to.
     """
-    try:
-        with pa.input_stream(str(path), compression="detect") as file:
-            head = file.read(_HEAD_BYTES).decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise AdstreamError(f"can't read {path} ({error})", "give the CSV files of the dataset") from None
-    columns = [name.strip() for name in next(csv.reader(head.splitlines()), [])]
+    columns = header(path, kinds[0].delimiter)
     nearest = max(kinds, key=lambda kind: len(set(kind.columns) & set(columns)) / len(kind.columns))
     missing = [name for name in nearest.columns if name not in columns]
     if missing:
@@ -92,6 +89,29 @@ def kind_of(path: Path, kinds: Sequence[CsvKind]) -> CsvKind:
             f"give files that start with the header {' or '.join(','.join(kind.columns) for kind in kinds)}",
         )
     return nearest
+
+
+def header(path: Path, delimiter: str = ",") -> list[str]:
+    """The names of a file's columns; none of an empty file.
+
+    Raises:
+        AdstreamError: The file can't be read.
+    """
+    return [name.strip() for name in next(csv.reader(first_lines(path), delimiter=delimiter), [])]
+
+
+def first_lines(path: Path) -> list[str]:
+    """How a file begins.
+
+    Raises:
+        AdstreamError: The file can't be read.
+    """
+    try:
+        with pa.input_stream(str(path), compression="detect") as file:
+            head: str = file.read(_HEAD_BYTES).decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise AdstreamError(f"can't read {path} ({error})", "give the CSV files of the dataset") from None
+    return head.splitlines()
 
 
 def read_rows(path: Path, kind: CsvKind, rejected: Rejected) -> Iterator[pa.Table]:
@@ -118,7 +138,7 @@ def read_rows(path: Path, kind: CsvKind, rejected: Rejected) -> Iterator[pa.Tabl
         reader = pcsv.open_csv(
             str(path),
             read_options=pcsv.ReadOptions(block_size=BLOCK_BYTES),
-            parse_options=pcsv.ParseOptions(invalid_row_handler=skip),
+            parse_options=pcsv.ParseOptions(delimiter=kind.delimiter, invalid_row_handler=skip),
             convert_options=pcsv.ConvertOptions(
                 check_utf8=False,
                 column_types={name: pa.string() for name in kind.columns},

@@ -28,10 +28,11 @@ IMPRESSIONS = pa.schema(
         pa.field("user", pa.string(), nullable=False),
         pa.field("time", pa.int64(), nullable=False),
         pa.field("advertisement", pa.int64(), nullable=False),
+        pa.field("viewed", pa.bool_(), nullable=False),
         pa.field("clicked", pa.bool_(), nullable=False),
     ]
 )
-"""One row an advertisement shown; `time` in epoch ms."""
+"""One row an advertisement that was shown, clicked, or both at once; `time` in epoch ms."""
 
 Rows = Callable[[pa.Table, Rejected], pa.Table]
 """Rows of a CSV file to what they mean; rows that mean nothing are told and left out."""
@@ -72,12 +73,17 @@ class Imported:
 
 
 def import_dataset(
-    dataset: Dataset, files: Sequence[Path], output: Path, file_format: FileFormat, period: int = DAY
+    dataset: Dataset,
+    files: Sequence[Path],
+    output: Path,
+    file_format: FileFormat,
+    period: int = DAY,
+    descriptions: Sequence[Path] = (),
 ) -> Imported:
     """Makes streams of a dataset's CSV files, in any order of rows; memory follows one period, not the input.
 
-    A row is a View; a row that was clicked is also a Click at the same millisecond, as the datasets know
-    no time of clicks. Each file of a stream holds one period, in the order of event time, so a run in
+    A row that was viewed is a View, one that was clicked a Click; one that was both, in a dataset that knows no
+    time of clicks, is both in one millisecond. Each file of a stream holds one period, in the order of event time, so a run in
     `stream` mode takes one period a step. The advertisements all arrive with the first.
 
     Args:
@@ -86,14 +92,15 @@ def import_dataset(
         output: The folder that gets a folder a stream.
         file_format: What the streams' files are.
         period: How much event time one file holds, in ms.
+        descriptions: CSV files that describe advertisements whatever their header resembles.
 
     Raises:
-        AdstreamError: A file is missing or has the wrong columns, the output is already there, or the
-            rows cover more than `MOST_PERIODS` periods.
+        AdstreamError: A file is missing or has the wrong columns, the output is already there, no row of what was
+            shown can be used, or the rows cover more than `MOST_PERIODS` periods.
     """
-    by_kind: dict[CsvKind, list[Path]] = {dataset.impressions: [], dataset.advertisements: []}
+    by_kind: dict[CsvKind, list[Path]] = {dataset.impressions: [], dataset.advertisements: list(descriptions)}
     for path in files:
-        by_kind[kind_of(path, list(by_kind))].append(path)
+        by_kind[kind_of(path, [kind for kind in by_kind if kind.columns])].append(path)
     if not by_kind[dataset.impressions]:
         raise AdstreamError(f"none of the files is {dataset.impressions.name}", "give at least one that is")
     rejected, records = Rejected(), {VIEWS: 0, CLICKS: 0}
@@ -109,10 +116,16 @@ def import_dataset(
             records[ADVERTISEMENTS] += table.num_rows
         rows = _rows(dataset.impressions, by_kind[dataset.impressions], dataset.as_impressions, rejected)
         for table in in_periods(rows, period):
-            for stream, shown in ((VIEWS, table), (CLICKS, table.filter(table["clicked"]))):
-                out.write(stream, actions(stream, shown))
-                records[stream] += shown.num_rows
+            for stream, happened in ((VIEWS, table["viewed"]), (CLICKS, table["clicked"])):
+                out.write(stream, actions(stream, table.filter(happened)))
+                records[stream] += pc.sum(happened).as_py()
             out.next_file()
+        if not any((records[VIEWS], records[CLICKS])) and rejected.total:
+            reason, count = rejected.counts.most_common(1)[0]
+            raise AdstreamError(
+                f"no row can be used: {count:,} are left out as {reason}, the first of them '{rejected.examples[reason]}'",
+                "correct the files, or name other columns",
+            )
     return Imported(out.files, records, dict(rejected.counts), rejected.examples)
 
 
@@ -133,8 +146,23 @@ def advertisement_records(ids: pa.ChunkedArray, prefix: str, types: pa.ChunkedAr
         prefix: What the dataset calls an advertisement.
         types: `string`.
     """
+    return described(ids, pc.binary_join_element_wise(prefix, ids.cast(pa.string()), "-"), types)
+
+
+def always(rows: int) -> pa.ChunkedArray:
+    """A column of true: all of these rows were viewed."""
+    return pa.chunked_array([pa.repeat(pa.scalar(True), rows)])
+
+
+def described(ids: pa.ChunkedArray, names: pa.ChunkedArray, types: pa.ChunkedArray) -> pa.Table:
+    """Records of `advertisements`.
+
+    Args:
+        ids: `int64`.
+        names: `string`.
+        types: `string`.
+    """
     schema = load(ADVERTISEMENTS).arrow
-    names = pc.binary_join_element_wise(prefix, ids.cast(pa.string()), "-")
     fields = list(schema.field("value").type)
     value = pa.StructArray.from_arrays([_array(names), _array(types.cast(pa.string()))], fields=fields)
     return pa.table([ids, value], schema=schema)

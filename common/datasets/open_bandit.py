@@ -15,6 +15,7 @@ from common.datasets.impressions import (
     Dataset,
     Imported,
     advertisement_records,
+    always,
     import_dataset,
     keep,
 )
@@ -45,7 +46,7 @@ def import_open_bandit(
 
 def _impressions(rows: pa.Table, rejected: Rejected) -> pa.Table:
     rows = keep(rows, pc.less_equal(rows["click"], 1), "impressions: 'click' is neither 0 nor 1", "click", rejected)
-    columns = [rows["user"], rows["timestamp_ms"], rows["item_id"], pc.equal(rows["click"], 1)]
+    columns = [rows["user"], rows["timestamp_ms"], rows["item_id"], always(rows.num_rows), pc.equal(rows["click"], 1)]
     return pa.table(columns, schema=IMPRESSIONS)
 
 

@@ -15,6 +15,7 @@ from common.datasets.impressions import (
     Dataset,
     Imported,
     advertisement_records,
+    always,
     import_dataset,
     keep,
 )
@@ -56,6 +57,7 @@ def _impressions(rows: pa.Table, rejected: Rejected) -> pa.Table:
         rows["user"].cast(pa.string()),
         pc.multiply(rows["time_stamp"], 1_000),
         rows["adgroup_id"],
+        always(rows.num_rows),
         pc.equal(rows["clk"], 1),
     ]
     return pa.table(columns, schema=IMPRESSIONS)

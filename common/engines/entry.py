@@ -12,14 +12,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, is_full_disk
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 
@@ -86,6 +86,11 @@ def run_spec(run: Callable[[JobSpec], Summary], arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _fail(Failure("interrupted", "", ExitCode.INTERRUPTED), output)
     except Exception as error:  # noqa: BLE001 whatever it is, its reader gets one line; the trace is kept for a report
+        if is_full_disk(error):
+            remedy = "make room, and run it again: nothing is lost, it goes on with this step"
+            return _fail(
+                Failure(f"no space left on a disk ({_first_line(error)})", remedy, ExitCode.UNAVAILABLE), output
+            )
         trace = output / TRACE
         trace.parent.mkdir(parents=True, exist_ok=True)
         trace.write_text(traceback.format_exc())
@@ -134,7 +139,8 @@ def _exported(spec: JobSpec) -> AbstractContextManager[object]:
 
 def _fail(failure: Failure, output: Path | None = None) -> int:
     if output is not None:
-        failure.save(output)
+        with suppress(OSError):  # a disk that is full has no room for this either
+            failure.save(output)
     print(f"adstream: {failure.error()}", file=sys.stderr)
     return failure.code
 

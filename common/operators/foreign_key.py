@@ -9,23 +9,21 @@ found there comes back to the rows:
           └────────────────────────────────────────────────────────┘
 
 A response can come after the row has turned to another target. It says which reference it answers, and answers
-none but that.
+none but that. `common/topology/foreign_key.py` puts the three into a topology.
 
 Example:
-    >>> step = References(key, reference).step(state, events, time)
-    >>> step = Subscriptions(key, reference, target).step(state, subscriptions_and_targets, time)
-    >>> Responses(key, reference, row, target).step(state, rows_and_responses, time).outputs["joined"]
+    >>> subscribed = References(join).step(state, References(join).events(rows), time)
+    >>> answered = Subscriptions(join).step(state, subscriptions_and_targets, time)
+    >>> Responses(join).step(state, rows_and_responses, time).outputs["joined"]
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from common.operators.keys import (
     Bools,
@@ -38,7 +36,8 @@ from common.operators.keys import (
     same,
     valid,
 )
-from common.operators.sides import LEFT, RIGHT, SIDE, Joined, Sides
+from common.operators.reference import ForeignKey
+from common.operators.sides import LEFT, RIGHT, SIDE, Joined, Sides, changes
 from common.operators.step import Step, Watermarks
 from common.streams.columns import as_array
 
@@ -50,41 +49,40 @@ class References:
     """Tells each target which rows refer to it, and which no longer do.
 
     Attributes:
-        key: The column that rows are keyed by, `int64` or `string`.
-        reference: The column with the key of a row's target, `int64` or `string`.
+        join: Which rows refer to which targets.
     """
 
-    key: pa.Field
-    reference: pa.Field
+    join: ForeignKey
 
     @property
     def state_schema(self) -> pa.Schema:
         """Rows that refer to something, and to what."""
-        return pa.schema([self.key, self.reference.with_nullable(nullable=False)])
+        return pa.schema([self.join.key, self.join.reference])
 
     @property
     def state_key(self) -> str:
         """Kept by the rows' key."""
-        return str(self.key.name)
+        return str(self.join.key.name)
 
     @property
     def event_schema(self) -> pa.Schema:
         """A row's key and reference; null when it refers to nothing, or is no more."""
-        return pa.schema([self.key, self.reference.with_nullable(nullable=True)])
+        return pa.schema([self.join.key, self.join.nullable_reference])
 
     @property
     def outputs(self) -> Mapping[str, pa.Schema]:
         """`subscriptions`: a reference, the row's key, and whether it is now `subscribed` or no longer."""
-        return {
-            "subscriptions": pa.schema(
-                [self.reference.with_nullable(nullable=False), self.key, SUBSCRIBED.with_nullable(nullable=False)]
-            )
-        }
+        subscribed = SUBSCRIBED.with_nullable(nullable=False)
+        return {"subscriptions": pa.schema([self.join.reference, self.join.key, subscribed])}
 
     @property
     def fingerprint(self) -> Mapping[str, int | str | bool]:
         """References of other columns are other references."""
-        return {"operator": "references", "key": str(self.key), "reference": str(self.reference)}
+        return {"operator": "references", "key": str(self.join.key), "reference": str(self.join.reference)}
+
+    def events(self, rows: pa.Table) -> pa.Table:
+        """Upserts and tombstones of rows as events."""
+        return rows.select(self.event_schema.names)
 
     def step(self, state: pa.Table, events: pa.Table, time: Watermarks) -> Step:
         """Takes over what rows refer to now.
@@ -94,8 +92,8 @@ class References:
             events: `event_schema`; of several records of a key the last one counts.
             time: Not looked at.
         """
-        keys, (held, arrived) = distinct([as_array(table[self.key.name]) for table in (state, events)])
-        kept, new = (as_array(table[self.reference.name]) for table in (state, events))
+        keys, (held, arrived) = distinct([as_array(table[self.join.key.name]) for table in (state, events)])
+        kept, new = (as_array(table[self.join.reference.name]) for table in (state, events))
         held_rows = last_rows(held, len(keys))
         before = rows_or_null(kept, held_rows)
         after = latest(kept, held_rows, new, last_rows(arrived, len(keys)))
@@ -114,7 +112,10 @@ class References:
         return Step(
             state=kept_rows([keys, after], valid(after), self.state_schema),
             outputs={"subscriptions": pa.concat_tables(subscriptions)},
-            counters={"subscribed": int(entered.sum()), "unsubscribed": int(left.sum())},
+            counters={
+                f"{self.join.row.name}_subscribed": int(entered.sum()),
+                f"{self.join.row.name}_unsubscribed": int(left.sum()),
+            },
         )
 
 
@@ -126,63 +127,53 @@ class Subscriptions:
     is rewritten as a whole when one of them comes.
 
     Attributes:
-        key: The column that rows are keyed by.
-        reference: The column that targets are keyed by.
-        target: The columns of a target.
+        join: Which rows refer to which targets.
     """
 
-    key: pa.Field
-    reference: pa.Field
-    target: pa.StructType
+    join: ForeignKey
 
     @property
     def state_schema(self) -> pa.Schema:
         """A target, null while it is unknown or deleted, and its subscribers."""
-        subscribers = pa.list_(pa.field("item", self.key.type, nullable=False))
-        return pa.schema(
-            [self._reference, pa.field("right", self.target), pa.field("subscribers", subscribers, nullable=False)]
-        )
+        subscribers = pa.list_(pa.field("item", self.join.key.type, nullable=False))
+        return self.join.target_schema.append(pa.field("subscribers", subscribers, nullable=False))
 
     @property
     def state_key(self) -> str:
         """Kept by the targets' key."""
-        return str(self.reference.name)
+        return str(self.join.reference.name)
 
     @property
     def event_schema(self) -> pa.Schema:
         """On the `LEFT`, a row's key and whether it is `subscribed`; on the `RIGHT`, a target, null in a tombstone."""
-        key = self.key.with_nullable(nullable=True)
-        return pa.schema([self._reference, SIDE, key, SUBSCRIBED, pa.field("right", self.target)])
+        reference, target = self.join.target_schema
+        return pa.schema([reference, SIDE, self.join.key.with_nullable(nullable=True), SUBSCRIBED, target])
 
     @property
     def outputs(self) -> Mapping[str, pa.Schema]:
         """`responses`: a row's key, the reference that is answered, and the target, null when there is none."""
-        return {"responses": pa.schema([self.key, self._reference, pa.field("right", self.target)])}
+        return {"responses": pa.schema([self.join.key, *self.join.target_schema])}
 
     @property
     def fingerprint(self) -> Mapping[str, int | str | bool]:
         """Targets of other columns can't be sent."""
         return {
             "operator": "subscriptions",
-            "key": str(self.key),
-            "reference": str(self.reference),
-            "target": str(self.target),
+            "key": str(self.join.key),
+            "reference": str(self.join.reference),
+            "target": str(self.join.target.columns),
         }
 
     def subscription_events(self, subscriptions: pa.Table) -> pa.Table:
         """The output of `References` as events."""
         reference, key, subscribed = (as_array(subscriptions[name]) for name in subscriptions.column_names)
-        return self._events(LEFT, reference, key, subscribed, pa.nulls(len(key), self.target))
+        return self._events(LEFT, reference, key, subscribed, pa.nulls(len(key), self.join.target.columns))
 
-    def target_events(self, keys: pa.Array, targets: pa.StructArray) -> pa.Table:
-        """Upserts and tombstones of targets as events.
-
-        Args:
-            keys: A key a record.
-            targets: The target's columns, null in a tombstone.
-        """
+    def target_events(self, targets: pa.Table) -> pa.Table:
+        """Upserts and tombstones of targets as events."""
+        keys, values = (as_array(column) for column in targets.columns)
         many = len(keys)
-        return self._events(RIGHT, keys, pa.nulls(many, self.key.type), pa.nulls(many, pa.bool_()), targets)
+        return self._events(RIGHT, keys, pa.nulls(many, self.join.key.type), pa.nulls(many, pa.bool_()), values)
 
     def step(self, state: pa.Table, events: pa.Table, time: Watermarks) -> Step:
         """Takes over subscriptions and targets, and answers.
@@ -192,7 +183,8 @@ class Subscriptions:
             events: `event_schema`; of several records of a target, or of a pair, the last one counts.
             time: Not looked at.
         """
-        references, (held, arrived) = distinct([as_array(table[self.reference.name]) for table in (state, events)])
+        name = self.join.reference.name
+        references, (held, arrived) = distinct([as_array(table[name]) for table in (state, events)])
         is_target = events["side"].to_numpy() == RIGHT
         kept, new = (as_array(table["right"]) for table in (state, events))
         held_rows = last_rows(held, len(references))
@@ -209,12 +201,11 @@ class Subscriptions:
         return Step(
             state=self._state(references, after, pairs),
             outputs={"responses": responses},
-            counters={"targets_changed": int(changed.sum()), "responses": responses.num_rows},
+            counters={
+                **changes(self.join.target.name, int(is_target.sum()), int(changed.sum())),
+                f"{self.join.target.name}_responses": responses.num_rows,
+            },
         )
-
-    @property
-    def _reference(self) -> pa.Field:
-        return self.reference.with_nullable(nullable=False)
 
     def _events(
         self, side: int, reference: pa.Array, key: pa.Array, subscribed: pa.Array, target: pa.Array
@@ -225,7 +216,7 @@ class Subscriptions:
     def _pairs(self, state: pa.Table, held: Ints, events: pa.Table, arrived: Ints) -> _Pairs:
         """The subscriptions that stand after a batch of them."""
         lists = as_array(state["subscribers"])
-        keys, (held_key, arrived_key) = distinct([lists.flatten(), as_array(events[self.key.name])])
+        keys, (held_key, arrived_key) = distinct([lists.flatten(), as_array(events[self.join.key.name])])
         many = max(len(keys), 1)
         reference = np.concatenate([np.repeat(held, lists.value_lengths().to_numpy()), arrived])
         pairs, pair = np.unique(reference * many + np.concatenate([held_key, arrived_key]), return_inverse=True)
@@ -259,67 +250,55 @@ class Responses:
     """Joins rows with what their targets answered.
 
     Attributes:
-        key: The column that rows are keyed by.
-        reference: The column with the key of a row's target.
-        row: The columns of a row.
-        target: The columns of a target.
-        how: Whether a row without a target is joined with null (`left`) or not at all (`inner`).
+        join: Which rows refer to which targets.
     """
 
-    key: pa.Field
-    reference: pa.Field
-    row: pa.StructType
-    target: pa.StructType
-    how: Literal["inner", "left"] = "inner"
+    join: ForeignKey
 
     @property
     def state_schema(self) -> pa.Schema:
         """A row, what it refers to, and that target."""
-        left = pa.field("left", self.row, nullable=False)
-        return pa.schema([self.key, self._reference, left, pa.field("right", self.target)])
+        key, reference, left = self.join.row_schema
+        return pa.schema([key, reference, left.with_nullable(nullable=False), self._right])
 
     @property
     def state_key(self) -> str:
         """Kept by the rows' key."""
-        return str(self.key.name)
+        return str(self.join.key.name)
 
     @property
     def event_schema(self) -> pa.Schema:
         """On the `LEFT`, a row and its reference, null in a tombstone; on the `RIGHT`, a response."""
-        return pa.schema([self.key, SIDE, self._reference, pa.field("left", self.row), pa.field("right", self.target)])
+        key, reference, left = self.join.row_schema
+        return pa.schema([key, SIDE, reference, left, self._right])
 
     @property
     def outputs(self) -> Mapping[str, pa.Schema]:
         """`joined`: each joined row that changed; both sides are null in a tombstone."""
-        return {"joined": pa.schema([self.key, pa.field("left", self.row), pa.field("right", self.target)])}
+        key, _, left = self.join.row_schema
+        return {"joined": pa.schema([key, left, self._right])}
 
     @property
     def fingerprint(self) -> Mapping[str, int | str | bool]:
         """Rows that were joined in another way have been written, and would not be taken back."""
         return {
             "operator": "responses",
-            "how": self.how,
-            "key": str(self.key),
-            "reference": str(self.reference),
-            "row": str(self.row),
-            "target": str(self.target),
+            "how": self.join.how,
+            "key": str(self.join.key),
+            "reference": str(self.join.reference),
+            "row": str(self.join.row.columns),
+            "target": str(self.join.target.columns),
         }
 
-    def row_events(self, keys: pa.Array, references: pa.Array, rows: pa.StructArray) -> pa.Table:
-        """Upserts and tombstones of rows as events.
-
-        Args:
-            keys: A key a record.
-            references: What each row refers to; null for nothing.
-            rows: The row's columns, null in a tombstone.
-        """
-        known = pc.if_else(rows.is_valid(), references, pa.scalar(None, references.type))
-        return self._events(LEFT, keys, known, rows, pa.nulls(len(keys), self.target))
+    def row_events(self, rows: pa.Table) -> pa.Table:
+        """Upserts and tombstones of rows as events."""
+        keys, references, values = (as_array(column) for column in rows.columns)
+        return self._events(LEFT, keys, references, values, pa.nulls(len(keys), self.join.target.columns))
 
     def response_events(self, responses: pa.Table) -> pa.Table:
         """The output of `Subscriptions` as events."""
-        key, reference, target = (as_array(responses[name]) for name in responses.column_names)
-        return self._events(RIGHT, key, reference, pa.nulls(len(key), self.row), target)
+        keys, references, targets = (as_array(column) for column in responses.columns)
+        return self._events(RIGHT, keys, references, pa.nulls(len(keys), self.join.row.columns), targets)
 
     def step(self, state: pa.Table, events: pa.Table, time: Watermarks) -> Step:
         """Takes over rows and responses, and tells which joined rows that changes.
@@ -329,28 +308,34 @@ class Responses:
             events: `event_schema`; of several records of a row, or responses to it, the last one counts.
             time: Not looked at.
         """
-        keys, (held, arrived) = distinct([as_array(table[self.key.name]) for table in (state, events)])
+        keys, (held, arrived) = distinct([as_array(table[self.join.key.name]) for table in (state, events)])
         held_rows = last_rows(held, len(keys))
         kept, new = ({name: as_array(table[name]) for name in table.column_names} for table in (state, events))
         is_row = events["side"].to_numpy() == LEFT
         row_rows = last_rows(arrived, len(keys), among=np.flatnonzero(is_row))
-        name = self.reference.name
-        reference = latest(kept[name], held_rows, new[name], row_rows)
-        refers = valid(reference)
+        name = self.join.reference.name
+        referred, reference = rows_or_null(kept[name], held_rows), latest(kept[name], held_rows, new[name], row_rows)
+        refers, stays = valid(reference), same(referred, reference)
         answers = ~is_row & refers[arrived] & same(new[name], reference.take(pa.array(arrived)))
-        still = refers & same(rows_or_null(kept[name], held_rows), reference)
         response_rows = last_rows(arrived, len(keys), among=np.flatnonzero(answers))
 
         before = Sides(*(rows_or_null(kept[side], held_rows) for side in ("left", "right")))
         after = Sides(
             latest(kept["left"], held_rows, new["left"], row_rows),
-            latest(kept["right"], np.where(still, held_rows, -1), new["right"], response_rows),
+            latest(kept["right"], np.where(refers & stays, held_rows, -1), new["right"], response_rows),
         )
-        joined = Joined.of(keys, before, after, self.how, self.outputs["joined"])
+        joined = Joined.of(keys, before, after, self.join.how, self.outputs["joined"])
+        changed = ~(stays & same(before.left, after.left))
+        row = self.join.row.name
         return Step(
             state=kept_rows([keys, reference, after.left, after.right], after.joined("left"), self.state_schema),
             outputs={"joined": joined.rows},
-            counters={"responses_stale": int((~is_row & ~answers).sum()), **joined.counters},
+            counters={
+                **changes(row, int(is_row.sum()), int(changed.sum())),
+                f"{row}_responses_stale": int((~is_row & ~answers).sum()),
+                f"{row}_upserted": joined.upserted,
+                f"{row}_retracted": joined.retracted,
+            },
         )
 
     def _events(self, side: int, keys: pa.Array, references: pa.Array, rows: pa.Array, targets: pa.Array) -> pa.Table:
@@ -358,5 +343,5 @@ class Responses:
         return pa.table([keys, sides, references, rows, targets], schema=self.event_schema)
 
     @property
-    def _reference(self) -> pa.Field:
-        return self.reference.with_nullable(nullable=True)
+    def _right(self) -> pa.Field:
+        return self.join.target_schema.field("right")

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from common.operators.keys import distinct, kept_rows, last_rows, latest, rows_or_null, same
-from common.operators.sides import LEFT, RIGHT, SIDE, How, Joined, Side, Sides
+from common.operators.sides import LEFT, RIGHT, SIDE, How, Joined, Side, Sides, changes
 from common.operators.step import Step, Watermarks
 from common.streams.columns import as_array
 
@@ -107,8 +107,8 @@ class Join:
             state=kept_rows([keys, after.left, after.right], after.joined("full"), self.state_schema),
             outputs={"joined": joined.rows},
             counters={
-                **_changes(self.left.name, int((side == LEFT).sum()), *left),
-                **_changes(self.right.name, int((side == RIGHT).sum()), *right),
+                **changes(self.left.name, int((side == LEFT).sum()), int((~same(*left)).sum())),
+                **changes(self.right.name, int((side == RIGHT).sum()), int((~same(*right)).sum())),
                 **joined.counters,
             },
         )
@@ -120,9 +120,3 @@ class Join:
     def _events(self, side: int, keys: pa.Array, left: pa.StructArray, right: pa.StructArray) -> pa.Table:
         sides = pa.array(np.full(len(keys), side, dtype=np.int8))
         return pa.table([keys, sides, left, right], schema=self.event_schema)
-
-
-def _changes(name: str, arrived: int, before: pa.StructArray, after: pa.StructArray) -> dict[str, int]:
-    """How many records of a side changed it; all others said what was known, or were followed by another."""
-    changed = int((~same(before, after)).sum())
-    return {f"{name}_changed": changed, f"{name}_unchanged": arrived - changed}

@@ -55,11 +55,10 @@ class Replica:
 
     @property
     def event_schema(self) -> pa.Schema:
-        """`key`, `eventTime` (ms), `position` in the log, `kind`, and the `row`: null for a deletion."""
+        """`key`, `position` in the log, `kind`, and the `row`: null for a deletion. No time: no change is too late."""
         return pa.schema(
             [
                 pa.field("key", pa.string(), nullable=False),
-                pa.field("eventTime", pa.int64(), nullable=False),
                 pa.field("position", pa.int64(), nullable=False),
                 pa.field("kind", pa.int8(), nullable=False),
                 pa.field("row", self.row),
@@ -82,7 +81,7 @@ class Replica:
         Args:
             state: `STATE`, in any order.
             events: As `event_schema`; those of one key in the order of the log, but for what comes again.
-            time: Not used: no change is too late.
+            time: Not looked at.
         """
         kind = events["kind"].to_numpy()
         truncations, arrived = events.filter((kind == TRUNCATION) | (kind == ECHO)), events.filter(kind < TRUNCATION)

@@ -80,3 +80,14 @@ class Joined:
     def counters(self) -> dict[str, int]:
         """For a step."""
         return {"joined_upserted": self.upserted, "joined_retracted": self.retracted}
+
+
+def changes(name: str, arrived: int, changed: int) -> dict[str, int]:
+    """How many records of a side changed it; all others said what was known, or were followed by another.
+
+    Args:
+        name: What the side is called.
+        arrived: How many records of it came.
+        changed: How many of its keys have something else than before.
+    """
+    return {f"{name}_changed": changed, f"{name}_unchanged": arrived - changed}

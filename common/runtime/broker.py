@@ -8,6 +8,7 @@ from common.runtime.checkpoint import SCHEMAS, Manifest
 from common.runtime.run import Run
 from common.streams.folder import Position
 from common.streams.kafka.address import Address
+from common.streams.kafka.permissions import check_allowed, permissions
 from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.source import KafkaSource, partition_counts
 from common.streams.kafka.topics import internal_topics
@@ -33,12 +34,27 @@ def check_broker(run: Run, kept: Manifest | None) -> None:
             source.check_copartitioned()
         source.starts(kept.position if kept else Position())
         _schemas(run, source.address).fetch(read=run.plan.sources, written=())
-    if run.spec.sink:
+    if run.spec.sink.startswith(BROKER):
         address = Address.parse(run.spec.sink)
         partition_counts(address, _written(run))
         _schemas(run, address).fetch(read=(), written=run.plan.sinks)
         if kept is not None:
             run.check_sink(kept)  # before it fences a run that is further
+
+
+def check_permissions(run: Run) -> None:
+    """Asks the brokers whether they let this principal do all that the job does.
+
+    Raises:
+        AdstreamError: They don't, or one is not reached (`UNAVAILABLE`).
+    """
+    read, written = set(run.plan.sources), set(_written(run))
+    places = [(run.spec.input, read), (run.spec.sink, written)]
+    for place, names in places:
+        if place.startswith(BROKER):
+            check_allowed(
+                Address.parse(place), [each for each in permissions(run.spec.topology()) if each.name in names]
+            )
 
 
 def _written(run: Run) -> Iterable[str]:

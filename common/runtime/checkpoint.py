@@ -1,7 +1,7 @@
 """The suite's own checkpoint: offsets, watermark and state tables, the same on every engine.
 
     <checkpoint>/manifest.json                           the last complete step
-    <checkpoint>/history/<step>.json                     the manifests before it, where more than one is retained
+    <checkpoint>/retained/<step>.json                    the manifests before it, where more than one is retained
     <checkpoint>/state/<step>/<bucket>.<stage>.parquet   state by bucket, in the operator's `state_schema`
     <checkpoint>/state/<step>/<bucket>.<stage>.arrow     a segment of a table by key (`common/runtime/keyed.py`)
     <checkpoint>/plans/<position>.json                   what the next step takes (`common/streams/source.py`)
@@ -23,7 +23,7 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, ExitCode
 from common.operators.step import END, Operator
 from common.runtime.bucket import Kept
 from common.runtime.clock import Clock
@@ -34,11 +34,13 @@ from common.streams.source import PLANS
 from common.topology.plan import Plan, Stage
 
 MANIFEST = "manifest.json"
-HISTORY = "history"
-"""The folder of the manifests before the last one."""
+RETAINED = "retained"
+"""The folder of the manifests before the last one, where more than one is retained."""
 STATE = "state"
 METRICS = "metrics.json"
 """The file of the job's numbers after its last step (`common.runtime.metrics`)."""
+HISTORY = "steps.jsonl"
+"""The file of what its last steps did (`common.runtime.history`)."""
 SCHEMAS = "schemas"
 """The folder in which the schemas of a registry are kept (`common.streams.kafka.schemas`). They are no state."""
 LAYOUT = 3
@@ -150,6 +152,7 @@ class Checkpoint:
     def __init__(self, place: str | Path, retention: int = 1) -> None:
         self.place = str(place)
         self.retention = retention
+        self._there = False
 
     @property
     def storage(self) -> Storage:
@@ -174,14 +177,14 @@ class Checkpoint:
         if last is None:
             return
         yield MANIFEST, last
-        for name in sorted(self.storage.files(HISTORY), reverse=True):
+        for name in sorted(self.storage.files(RETAINED), reverse=True):
             manifest = self._load(name)
             if manifest is not None and manifest.step < last.step:
                 yield name, manifest
 
     def _load(self, name: str) -> Manifest | None:
         try:
-            return Manifest.parse(self.storage.read(name).to_pybytes().decode())
+            manifest = Manifest.parse(self.storage.read(name).to_pybytes().decode())
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, OSError) as error:
@@ -189,6 +192,8 @@ class Checkpoint:
                 f"checkpoint '{self.place}/{name}': not a manifest of this suite ({error})",
                 "restore it, or start with a new --checkpoint folder",
             ) from error
+        self._there = True
+        return manifest
 
     @property
     def segments(self) -> Segments:
@@ -251,9 +256,15 @@ class Checkpoint:
         return Stored((name,), (kept.num_rows,), kept.num_rows, (crc32(written),))
 
     def save(self, manifest: Manifest) -> None:
-        """Makes the manifest the last complete checkpoint, then sweeps what no retained one names."""
+        """Makes the manifest the last complete checkpoint, then sweeps what no retained one names.
+
+        Raises:
+            AdstreamError: The storage is another one than that of the checkpoint before (`UNAVAILABLE`).
+        """
+        self._check_there(manifest)
         older = self._retire(manifest) if self.retention > 1 else []
         self.storage.replace(MANIFEST, manifest.text().encode())
+        self._there = True
         self._sweep(manifest, older)
 
     def fall_back(self) -> Manifest | None:
@@ -262,26 +273,48 @@ class Checkpoint:
         Raises:
             AdstreamError: A manifest can't be read.
         """
-        names = sorted(self.storage.files(HISTORY), reverse=True)
+        names = sorted(self.storage.files(RETAINED), reverse=True)
         before = next((manifest for name in names if (manifest := self._load(name)) is not None), None)
         if before is None:
             return None
         self.storage.replace(MANIFEST, before.text().encode())
-        self.storage.delete([f"{HISTORY}/{before.step:09d}.json"])
+        self.storage.delete([f"{RETAINED}/{before.step:09d}.json"])
         return before
+
+    def _check_there(self, manifest: Manifest) -> None:
+        """Refuses to save where the checkpoint before, or what the last step wrote, is not.
+
+        A folder whose storage went away is an empty one of another disk. What is written there is hidden once the
+        storage is back, and a manifest that names it can't be gone on with.
+        """
+        folder = f"{STATE}/{manifest.step - 1:09d}"
+        wanted = {name for name in manifest.files() if name.startswith(f"{folder}/")}
+        if (self._there and not self._has_manifest()) or not wanted <= self.storage.files(folder).keys():
+            raise AdstreamError(
+                f"checkpoint '{self.place}': what was saved there is gone",
+                "bring its storage back and start the job again: it goes on from its last step there",
+                ExitCode.UNAVAILABLE,
+            )
+
+    def _has_manifest(self) -> bool:
+        try:
+            return self.storage.modified(MANIFEST) > 0
+        except FileNotFoundError:
+            return False
 
     def clear(self) -> None:
         """Forgets everything: the next run begins with its first step."""
-        self.storage.delete((MANIFEST, METRICS))
-        for folder in (HISTORY, STATE, PLANS):
+        self._there = False
+        self.storage.delete((MANIFEST, METRICS, HISTORY))
+        for folder in (RETAINED, STATE, PLANS):
             self.storage.clear(folder)
 
     def _retire(self, manifest: Manifest) -> list[Manifest]:
         """Puts the last checkpoint into the history, as a new one follows it; gives those that are retained."""
         last = self.load()
         if last is not None and last.step < manifest.step:
-            self.storage.write(f"{HISTORY}/{last.step:09d}.json", last.text().encode())
-        names = sorted(self.storage.files(HISTORY), reverse=True)
+            self.storage.write(f"{RETAINED}/{last.step:09d}.json", last.text().encode())
+        names = sorted(self.storage.files(RETAINED), reverse=True)
         keep, drop = names[: self.retention - 1], names[self.retention - 1 :]
         self.storage.delete(drop)
         return [kept for name in keep if (kept := self._load(name)) is not None]

@@ -58,7 +58,10 @@ def families(metrics: Metrics, labels: tuple[str, str], now: int) -> Iterator[Me
         "step_seconds": ("how long the last step took, from when it could begin", metrics.step_seconds),
         "step_timestamp_seconds": ("when the last step was complete, in epoch seconds", metrics.completed / 1000),
     }
-    counters = {"steps": ("steps that are complete", metrics.steps)} | {
+    counters: dict[str, tuple[str, float]] = {
+        "steps": ("steps that are complete", metrics.steps),
+        "busy_seconds": ("how long all steps took, each from when it could begin", metrics.busy_seconds),
+    } | {
         name: (f"counter '{name}' of the job, since its first step", value) for name, value in metrics.counters.items()
     }
     gauges = known | {name: (f"gauge '{name}' of the job", value) for name, value in metrics.gauges.items()}

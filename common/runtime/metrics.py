@@ -27,6 +27,7 @@ class Metrics:
         completed: When the last of them was complete, in epoch ms; 0 before the first.
         step_seconds: How long that took, from when it could begin: its records had arrived, and the step before it
             was complete.
+        busy_seconds: How long all steps took, each so measured.
         watermark: The watermark, in epoch ms.
         position: What was taken of the source streams.
         counters: What the job has counted since its first step: of its operators, and `records_in` and `dead_letters`.
@@ -36,6 +37,7 @@ class Metrics:
     steps: int = 0
     completed: int = 0
     step_seconds: float = 0.0
+    busy_seconds: float = 0.0
     watermark: int = BEGINNING
     position: Position = field(default_factory=Position)
     counters: Mapping[str, int] = field(default_factory=dict)
@@ -49,11 +51,12 @@ class Metrics:
             total: Its counters and gauges, as `Run.metrics` adds them up.
             now: The wall clock, in epoch ms.
         """
-        began = max(self.completed, manifest.clock.arrived)
+        took = max(now - max(self.completed, manifest.clock.arrived), 0) / 1000
         return Metrics(
             steps=manifest.step,
             completed=now,
-            step_seconds=max(now - began, 0) / 1000,
+            step_seconds=took,
+            busy_seconds=self.busy_seconds + took,
             watermark=manifest.clock.watermark,
             position=manifest.position,
             counters=manifest.counters,

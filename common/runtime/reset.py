@@ -10,6 +10,7 @@ from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.streams.kafka import topics
 from common.streams.kafka.address import Address
+from common.streams.source import BROKER
 
 
 def forget(spec: JobSpec) -> None:
@@ -19,7 +20,7 @@ def forget(spec: JobSpec) -> None:
         AdstreamError: The broker is not reached (`UNAVAILABLE`), or denies it.
     """
     # The internal streams first: without a checkpoint, but with the marker of its last step, a job refuses to run.
-    if spec.sink:
+    if spec.sink.startswith(BROKER):
         topics.recreate(Address.parse(spec.sink), topics.internal_topics(spec.identity))
     Checkpoint(spec.checkpoint).clear()
 
@@ -34,7 +35,7 @@ def empty(spec: JobSpec, streams: Iterable[str]) -> None:
     Raises:
         AdstreamError: The broker is not reached (`UNAVAILABLE`), or denies it.
     """
-    if spec.sink:
+    if spec.sink.startswith(BROKER):
         topics.recreate(Address.parse(spec.sink), [topics.topic_of(load(stream)) for stream in streams])
     else:
         Run.open(spec).sink.clear()

@@ -21,13 +21,16 @@ from common.runtime.checkpoint import SCHEMAS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.compatible import check, contract_versions
 from common.runtime.front import Front
+from common.runtime.history import TakenStep
 from common.runtime.metrics import Metrics
 from common.runtime.orders import is_ordered
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.folder import Position
 from common.streams.sink import Part, Sink, open_sink
-from common.streams.source import Source, open_source
+from common.streams.source import BROKER, Source, open_source, open_unplanned
+from common.tables.delta import DeltaTables
+from common.tables.layout import Layout
 from common.topology.plan import Plan
 
 log = logging.getLogger("adstream")
@@ -100,7 +103,7 @@ class Run:
             settings=settings,
             plan=plan,
             front=Front(plan, contracts, settings.buckets, settings.max_future_skew),
-            source=open_source(spec.input, plan.sources, spec.checkpoint, spec.workplace / SCHEMAS, spec.until),
+            source=_open_source(spec, plan),
             sink=_open_sink(spec, plan),
             checkpoint=Checkpoint(spec.checkpoint, settings.checkpoint.retention),
         )
@@ -198,8 +201,9 @@ class Run:
         after = replace(_restated(manifest, results), step=manifest.step + 1, position=position, clock=clock)
         total = self.metrics(after)
         log.info("step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(total))
-        place = self.spec.workplace
-        Metrics.load(place).after(after, total, now_ms()).save(place)
+        place, now = self.spec.workplace, now_ms()
+        Metrics.load(place).after(after, total, now).save(place)
+        TakenStep.of(after, now).append(place)
         return after
 
     def close(self, manifest: Manifest, results: Iterable[BucketResult]) -> None:
@@ -247,8 +251,17 @@ class Run:
         return summary
 
 
+def _open_source(spec: JobSpec, plan: Plan) -> Source:
+    schemas = spec.workplace / SCHEMAS
+    if spec.input.startswith(BROKER) or spec.sink or plan.tables:
+        return open_source(spec.input, plan.sources, spec.checkpoint, schemas, spec.until)
+    return open_unplanned(spec.input, plan.sources, schemas)  # the files replace what was delivered of a step
+
+
 def _open_sink(spec: JobSpec, plan: Plan) -> Sink:
     contracts = {stream: load(stream) for stream in plan.sinks}
+    if plan.tables:
+        return _open_tables(spec, {stream: Layout(contracts[stream], by) for stream, by in plan.tables.items()})
     if not spec.sink:
         return open_sink(spec.output, spec.format, contracts)
     # Only a run on a broker needs its client, which not every installation has.
@@ -265,6 +278,14 @@ def _restated(manifest: Manifest, results: Iterable[BucketResult]) -> Manifest:
         rounds[result.round][result.bucket] = result.state
         counters.update(result.counters)
     return replace(manifest, rounds=tuple(map(tuple, rounds)), counters=dict(counters))
+
+
+def _open_tables(spec: JobSpec, layouts: dict[str, Layout]) -> Sink:
+    if not spec.sink:
+        return DeltaTables(spec.output, layouts)
+    # Only a run on a database needs its client, which not every installation has.
+    tables: Sink = import_module("common.tables.postgres").PostgresTables(spec.sink, spec.job, spec.output, layouts)
+    return tables
 
 
 def shown(watermark: int) -> str:

@@ -3,7 +3,7 @@
 A format's reader brings rows into columns; here they get the contract's types, and every value that
 breaks a rule is reported with its row. Rules, besides types: no null where the contract has none, no
 empty string in a key, only known enum symbols, an event time from 0 to the latest allowed one
-(SEMANTICS.md, "Bad input").
+(SEMANTICS.md, "Bad input"). What keeps all that is held against the rules that the contract declares.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.contracts.contract import Contract
-from common.streams.columns import enum_texts, ms_to_timestamps
+from common.contracts.rules import Rule
+from common.expressions.nodes import evaluate
+from common.streams.columns import enum_texts, ms_to_timestamps, timestamps_to_ms
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -83,7 +85,23 @@ def conform(rows: pa.Table, contract: Contract, latest_allowed: int) -> Conforme
         if isinstance(column, pa.ChunkedArray):  # pyarrow gives a chunked array back for no chunks
             column = pa.array([], column.type)
         columns.append(judge.column(column, wanted, everything.below(wanted.name)))
-    return Conformed(pa.table(columns, schema=contract.arrow), tuple(judge.violations))
+    table = pa.table(columns, schema=contract.arrow)
+    declared = (_broken(rule, table) for rule in contract.rules)
+    return Conformed(table, (*judge.violations, *(each for each in declared if each.rows.size)))
+
+
+def _broken(rule: Rule, table: pa.Table) -> Violation:
+    """The rows that break a rule of the contract."""
+    rows = np.flatnonzero(rule.broken(table).to_numpy(zero_copy_only=False))
+
+    def reasons() -> Iterator[str]:
+        bad = table.take(pa.array(rows))
+        columns = [_shown(_plain_times(evaluate(field, bad))) for field in rule.fields]
+        for values in zip(*columns, strict=True):
+            told = (f"{field.path} is {shown(value)}" for field, value in zip(rule.fields, values, strict=True))
+            yield rule.told(" and ".join(told))
+
+    return Violation(rows, reasons)
 
 
 @dataclass(frozen=True)
@@ -247,6 +265,10 @@ def _symbols(schema: Any, names: list[str]) -> list[str]:
     return _symbols(kind, names)
 
 
+def _plain_times(array: pa.Array) -> pa.Array:
+    return timestamps_to_ms(array) if pa.types.is_timestamp(array.type) else array
+
+
 def _epoch_ms(array: pa.Array) -> pa.Array:
     """`int64` or any timestamp as `int64` epoch ms; parts of a ms are cut off towards the past."""
     if not pa.types.is_timestamp(array.type):
@@ -266,7 +288,7 @@ def _shown(array: pa.Array) -> list[Any]:
         array = enum_texts(array)
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         raws = array.cast(pa.large_binary()).to_pylist()
-        return [raw and raw.decode(errors="replace") for raw in raws]
+        return [None if raw is None else raw.decode(errors="replace") for raw in raws]
     return list(array.to_pylist())
 
 

@@ -47,7 +47,7 @@ class DeltaSink:
         Raises:
             AdstreamError: It is not installed.
         """
-        _deltalake()
+        delta_library()
         return cls(root, contracts)
 
     def writer(self, step: str, part: str) -> PartWriter:
@@ -97,7 +97,7 @@ def delta_files(folder: Path) -> list[Path]:
     Raises:
         AdstreamError: `deltalake` is not installed.
     """
-    return sorted(folder / Path(uri).name for uri in _deltalake().DeltaTable(str(folder)).file_uris())
+    return sorted(folder / Path(uri).name for uri in delta_library().DeltaTable(str(folder)).file_uris())
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Table:
 
     @classmethod
     def of(cls, folder: Path, contract: Contract) -> _Table:
-        delta, schema = _deltalake(), delta_schema(contract)
+        delta, schema = delta_library(), delta_schema(contract)
         if not (folder / DELTA_LOG).exists():
             folder.mkdir(parents=True, exist_ok=True)
             return cls(folder, schema, delta.DeltaTable.create(str(folder), delta.Schema.from_arrow(schema)))
@@ -146,7 +146,7 @@ class _Table:
         return sorted(self.folder / name for name in names if chosen(step_of(name)))
 
     def _commit(self, version: int, remove: list[Path], add: Mapping[Path, int]) -> None:
-        delta, now = _deltalake(), int(time.time() * 1000)
+        delta, now = delta_library(), int(time.time() * 1000)
         actions: list[Any] = [delta.transaction.RemoveAction(path.name, True, now) for path in remove]
         actions += [
             delta.transaction.AddAction(
@@ -202,7 +202,12 @@ def _sorted_lines(files: list[Path]) -> list[str]:
     return sorted(line for path in files for line in json_lines(pq.read_table(path, partitioning=None)).to_pylist())
 
 
-def _deltalake() -> Any:
+def delta_library() -> Any:
+    """The library that reads and writes Delta tables.
+
+    Raises:
+        AdstreamError: It is not installed (`UNAVAILABLE`).
+    """
     try:
         import deltalake  # noqa: PLC0415 an extra
         import deltalake.transaction  # noqa: PLC0415

@@ -120,16 +120,23 @@ def open_encoder(path: Path, contract: Contract) -> Encoder:
 
 def _filled(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Structs whose nulls hold no nulls of their own: Arrow does not look below a null, Parquet's writer does."""
-    if not column.null_count or not pa.types.is_struct(column.type):
+    if not pa.types.is_struct(column.type):
         return column
-    values = column.combine_chunks()
-    valid = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
-    if not valid.size:
-        return pa.chunked_array([pa.array([None] * len(values), column.type)])
-    rows = np.full(len(values), valid[0])
-    rows[valid] = valid
-    children = [_without_nulls(values.field(i), pa.array(rows)) for i in range(column.type.num_fields)]
-    return pa.chunked_array([pa.StructArray.from_arrays(children, fields=list(column.type), mask=values.is_null())])
+    return pa.chunked_array([_filled_struct(chunk) for chunk in column.chunks], column.type)
+
+
+def _filled_struct(values: pa.StructArray) -> pa.StructArray:
+    kind, mask = values.type, None
+    children = [values.field(i) for i in range(kind.num_fields)]
+    if values.null_count:
+        valid = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
+        if not valid.size:
+            return pa.array([None] * len(values), kind)
+        rows = np.full(len(values), valid[0])
+        rows[valid] = valid
+        children, mask = [_without_nulls(child, pa.array(rows)) for child in children], values.is_null()
+    children = [_filled_struct(child) if pa.types.is_struct(child.type) else child for child in children]
+    return pa.StructArray.from_arrays(children, fields=list(kind), mask=mask)
 
 
 def _without_nulls(child: pa.Array, rows: pa.Array) -> pa.Array:

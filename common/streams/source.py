@@ -55,26 +55,24 @@ class Source(Protocol):
 def open_source(
     place: str, streams: tuple[str, ...], log: str, schemas: Path, until: Mapping[str, int] | None = None
 ) -> Source:
-    """The source of a job.
+    """A source whose steps are the same when they are taken again.
 
     Args:
         place: A folder, or the address of a broker.
         streams: What the job reads.
-        log: The checkpoint, in which the steps of a broker are written down.
-        schemas: Where the schemas of its registry are kept.
-        until: Up to which offset each of its partitions is read; all there is if None or empty.
+        log: The checkpoint, in which the steps are written down.
+        schemas: Where the schemas of a broker's registry are kept.
+        until: Up to which offset each partition of a broker is read; all there is if None or empty.
 
     Raises:
         AdstreamError: The place or one of the streams is not there.
     """
     source = open_unplanned(place, streams, schemas)
-    if not place.startswith(BROKER):
-        return source
     return Planned(Bounded(source, dict(until)) if until else source, log)
 
 
 def open_unplanned(place: str, streams: tuple[str, ...], schemas: Path) -> Source:
-    """As `open_source`, but nothing is written down: to look what has arrived, not to take it."""
+    """As `open_source`, but nothing is written down: to look what has arrived, or where a step may be taken otherwise."""
     if not place.startswith(BROKER):
         return FolderSource.open(place, streams)
     # Only a run on a broker needs its client, which not every installation has.
@@ -131,8 +129,9 @@ class Bounded:
 class Planned:
     """A source whose steps are written down before they are taken, so that one taken again is the same.
 
-    On a broker, what has arrived behind a position grows all the time. But a step that was delivered and then
-    lost its checkpoint is skipped by the sink when it comes again, so it must hold what it held before.
+    On a broker, what has arrived behind a position grows all the time; in a folder it does when a stream gets a
+    file that it lacked. But a step that was delivered and then lost its checkpoint is skipped by a sink that keeps
+    what it has, so when it comes again it must hold what it held before.
 
     Attributes:
         source: The source.
@@ -156,8 +155,9 @@ class Planned:
         arrivals = self.source.next_step(position)
         if arrivals is None:
             return None
-        # The one moment in which the wall clock comes in: from here on it is a part of the step.
-        arrivals = replace(arrivals, arrived=time.time_ns() // 1_000_000)
+        # The one moment in which the wall clock comes in, as a broker does not tell when records arrived: from
+        # here on it is a part of the step.
+        arrivals = replace(arrivals, arrived=arrivals.arrived or time.time_ns() // 1_000_000)
         # A second copy of the job may have planned the step at the same moment: whoever was first has.
         stands = storage_at(self.log).claim(_name(position), json.dumps(asdict(arrivals)).encode())
         return _arrivals(json.loads(stands))

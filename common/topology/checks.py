@@ -15,8 +15,9 @@ import pyarrow as pa
 from common.contracts.contract import Contract, load, streams
 from common.errors import AdstreamError
 from common.names import nearest, pick
-from common.topology.graph import nodes, sinks, sources
-from common.topology.nodes import Map, Merge, Output, Process, Topology
+from common.tables.layout import Layout
+from common.topology.graph import nodes, sinks, sources, tables
+from common.topology.nodes import Map, Merge, Output, Process, TableSink, Topology
 from common.topology.plan import EVENT_TIME, Plan, Stage, compile_plan
 
 KEY_TYPES = (pa.string(), pa.int64())
@@ -32,6 +33,7 @@ def check(topology: Topology) -> Plan:
         AdstreamError: A check failed; its message names the node or stream, and the remedy.
     """
     check_streams(topology)
+    check_tables(topology)
     check_ids(topology)
     check_outputs(topology)
     plan = compile_plan(topology)
@@ -67,6 +69,25 @@ def check_streams(topology: Topology) -> None:
                 f"topology '{topology.name}' writes the stream '{stream}' from {writers} sinks",
                 "merge them before one sink: a stream has a single writer",
             )
+
+
+def check_tables(topology: Topology) -> None:
+    """A job keeps tables or writes streams; a table has one sink, and its partitions a column."""
+    kept = Counter(sink.stream for sink in topology.sinks if isinstance(sink, TableSink))
+    if not kept:
+        return
+    if len(kept) < len({sink.stream for sink in topology.sinks}):
+        raise AdstreamError(
+            f"topology '{topology.name}' both writes streams and keeps tables", "let a job of its own keep the tables"
+        )
+    for stream, count in (kept + Counter([topology.dead_letters])).items():
+        pick("stream", stream, streams(), f"topology '{topology.name}'")
+        if count > 1:
+            raise AdstreamError(
+                f"topology '{topology.name}' keeps the table '{stream}' twice", "merge them before one sink"
+            )
+    for stream, partition in tables(topology).items():
+        Layout(load(stream), partition).check()
 
 
 def check_ids(topology: Topology) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from common.topology.nodes import KeyBy, Map, Merge, Node, Output, Process, Source, Topology
+from common.topology.nodes import KeyBy, Map, Merge, Node, Output, Process, Source, TableSink, Topology
 
 
 @singledispatch
@@ -49,8 +49,16 @@ def sources(topology: Topology) -> tuple[str, ...]:
 
 
 def sinks(topology: Topology) -> tuple[str, ...]:
-    """The streams that a topology writes, dead letters last."""
+    """The streams that a topology writes, dead letters last; none where it keeps tables."""
+    if tables(topology):
+        return ()
     return (*(sink.stream for sink in topology.sinks), topology.dead_letters)
+
+
+def tables(topology: Topology) -> dict[str, str]:
+    """The tables that a topology keeps, dead letters last, each with the column that it is partitioned by."""
+    found = {sink.stream: sink.partition for sink in topology.sinks if isinstance(sink, TableSink)}
+    return {**found, topology.dead_letters: ""} if found else {}
 
 
 def _collect(node: Node, found: list[Node]) -> None:

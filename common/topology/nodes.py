@@ -74,6 +74,21 @@ class Sink:
     upstream: Node
 
 
+@dataclass(frozen=True)
+class TableSink:
+    """A table that the job keeps, as records of a stream's contract (`common/tables`).
+
+    Attributes:
+        stream: The stream; the table has its name.
+        upstream: What gives the records. Of entities, at most one a key and step.
+        partition: The column that the table is partitioned by; empty for none.
+    """
+
+    stream: str
+    upstream: Node
+    partition: str = ""
+
+
 Node = Source | Map | Merge | KeyBy | Process | Output
 
 
@@ -83,12 +98,14 @@ class Topology:
 
     Attributes:
         name: The job's name, as on the command line.
-        sinks: What it writes.
+        sinks: What it writes: streams, or tables.
         dead_letters: The stream for records that break their contract.
         balance: The counters and gauges that must add up to `records_in` after any run.
+        owner: The team that answers for the job; if empty, that of the first stream it writes.
     """
 
     name: str
-    sinks: tuple[Sink, ...]
+    sinks: tuple[Sink | TableSink, ...]
     dead_letters: str = "dead-letters"
     balance: tuple[str, ...] = ("dead_letters",)
+    owner: str = ""

@@ -7,7 +7,7 @@ that read sources only, and those that follow a stage by the same key. Between r
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import TypeAlias
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from common.errors import AdstreamError
 from common.operators.step import Operator
-from common.topology.graph import nodes
+from common.topology.graph import nodes, tables
 from common.topology.nodes import BatchFunction, Map, Merge, Node, Output, Process, Source, Topology
 
 EVENT_TIME = "eventTime"
@@ -104,6 +104,7 @@ class Plan:
         outlets: What goes to sinks.
         dead_letters: The stream for records that break their contract.
         balance: The counters and gauges that must add up to `records_in`.
+        tables: Where the job keeps tables and writes no streams: each with the column that it is partitioned by.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Plan:
     outlets: tuple[Outlet, ...]
     dead_letters: str
     balance: tuple[str, ...]
+    tables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -121,7 +123,7 @@ class Plan:
 
     @property
     def sinks(self) -> tuple[str, ...]:
-        """The streams written, dead letters last."""
+        """The streams written, or those whose tables are kept; dead letters last."""
         return (*dict.fromkeys(outlet.stream for outlet in self.outlets), self.dead_letters)
 
     @property
@@ -194,6 +196,7 @@ def compile_plan(topology: Topology) -> Plan:
         outlets=tuple(_outlets(topology)),
         dead_letters=topology.dead_letters,
         balance=topology.balance,
+        tables=tables(topology),
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from common.config.job import format_duration
 from common.contracts.contract import Contract, load
-from common.topology.graph import nodes, sinks, sources, upstreams
-from common.topology.nodes import KeyBy, Map, Merge, Node, Output, Process, Source, Topology
+from common.topology.graph import nodes, sinks, sources, tables, upstreams
+from common.topology.nodes import KeyBy, Map, Merge, Node, Output, Process, Source, TableSink, Topology
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,12 @@ class Edge:
 
 
 def to_mermaid(topology: Topology) -> str:
-    """The topology as a Mermaid flowchart: streams are cylinders, keying a hexagon, the operator a framed box."""
+    """The topology as a Mermaid flowchart.
+
+    Streams and tables are cylinders, keying is a hexagon, an operator a framed box.
+    """
     lines = ["flowchart LR"]
-    streams = (*sources(topology), *sinks(topology))
+    streams = (*sources(topology), *sinks(topology), *map(_table, tables(topology)))
     lines += [f'    {_name("stream", stream)}[("{stream}")]' for stream in streams]
     drawn = [node for node in nodes(topology) if not isinstance(node, Source | Output)]
     lines += [f"    {_name('node', identity(node))}{_box(node)}" for node in drawn]
@@ -43,7 +46,7 @@ def to_mermaid(topology: Topology) -> str:
 
 
 def to_json(topology: Topology) -> dict[str, Any]:
-    """The topology as plain values: `job`, `streams`, `nodes`, `edges`, `balance`."""
+    """The topology as plain values: `job`, `streams`, `tables`, `nodes`, `edges`, `balance`."""
     written = sinks(topology)
     return {
         "job": topology.name,
@@ -51,6 +54,7 @@ def to_json(topology: Topology) -> dict[str, Any]:
             _stream(load(stream), "written" if stream in written else "read")
             for stream in (*sources(topology), *written)
         ],
+        "tables": [{"stream": stream, "partition": partition} for stream, partition in tables(topology).items()],
         "nodes": [
             {"id": identity(node), "type": type(node).__name__, "parameters": parameters(node)}
             for node in nodes(topology)
@@ -70,10 +74,16 @@ def edges(topology: Topology) -> Iterator[Edge]:
             yield from (_edge(upstream, identity(node)) for upstream in upstreams(node))
     for sink in topology.sinks:
         label = "upserts, tombstones" if _tombstones(load(sink.stream)) else ""
-        edge = _edge(sink.upstream, sink.stream)
+        edge = _edge(sink.upstream, _table(sink.stream) if isinstance(sink, TableSink) else sink.stream)
         yield Edge(edge.start, edge.end, edge.label or label, edge.side)
+    dead_letters = _table(topology.dead_letters) if tables(topology) else topology.dead_letters
     for stream in sources(topology):
-        yield Edge(stream, topology.dead_letters, "breaks its contract", side=True)
+        yield Edge(stream, dead_letters, "breaks its contract", side=True)
+
+
+def _table(stream: str) -> str:
+    """What the table of a stream is called in pictures."""
+    return f"table {stream}"
 
 
 def _edge(upstream: Node, end: str) -> Edge:
@@ -154,7 +164,7 @@ def _(node: KeyBy) -> str:
 
 @_box.register
 def _(node: Process) -> str:
-    shown = " · ".join(f"{name} {value}" for name, value in _readable(node.operator))
+    shown = " · ".join(parameters_for_people(node.operator))
     return f'[["<b>{node.id}</b><br/>{shown}"]]' if shown else f'[["<b>{node.id}</b>"]]'
 
 
@@ -179,10 +189,10 @@ def _plain(value: object) -> dict[str, Any]:
     return {name: item for name, item, _ in _fields(value)}
 
 
-def _readable(operator: object) -> Iterator[tuple[str, str]]:
-    """The parameters of an operator for people; a field says by its metadata when it is a duration."""
+def parameters_for_people(operator: object) -> Iterator[str]:
+    """The parameters of an operator, such as `gap 30m`; a field says by its metadata when it is a duration."""
     for name, item, unit in _fields(operator):
-        yield name, format_duration(item) if unit == "ms" else _word(item)
+        yield f"{name} {format_duration(item) if unit == 'ms' else _word(item)}"
 
 
 def _word(value: object) -> str:

@@ -23,4 +23,5 @@ def topology(settings: Settings) -> Topology:
         name="billing",
         sinks=(sessions, late, Sink("ad-engagements", joined)),
         balance=(*BALANCE, *ADVERTISEMENTS_BALANCE),
+        owner="billing",
     )

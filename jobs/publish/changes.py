@@ -17,7 +17,7 @@ from common.errors import AdstreamError
 from common.operators.buckets import key_in_each
 from common.operators.replica import CHANGE, ECHO, MARK, SNAPSHOT, TRUNCATION, Replica
 from common.operators.step import BEGINNING
-from common.streams.columns import as_array, enum_texts, timestamps_to_ms
+from common.streams.columns import as_array, enum_texts
 
 PRIVATE, PUBLIC = "advertisement-changes", "advertisements"
 ROW: pa.StructType = load(PUBLIC).arrow.field("value").type
@@ -66,17 +66,17 @@ class AsChange:
         row = pa.StructArray.from_arrays([pc.fill_null(field, "") for field in fields], fields=list(ROW), mask=gone)
         kind = pc.if_else(pc.equal(operation, "r"), pa.scalar(SNAPSHOT, pa.int8()), pa.scalar(CHANGE, pa.int8()))
         key = told["key"].combine_chunks().field("id").cast(pa.string())
-        return pa.table([key, *_moment(value), kind, row], schema=EVENTS)
+        return pa.table([key, _position(value), kind, row], schema=EVENTS)
 
     def _truncations(self, told: pa.Table) -> pa.Table:
         if not told.num_rows:
             return EVENTS.empty_table()
         rows, places = told.num_rows, len(self._everywhere)
         each = pa.array(np.repeat(np.arange(rows), places))
-        moment = [column.take(each) for column in _moment(told["value"].combine_chunks())]
+        position = _position(told["value"].combine_chunks()).take(each)
         keys = self._everywhere.take(pa.array(np.tile(np.arange(places), rows)))
         kind = pa.array(np.where(np.arange(rows * places) % places, ECHO, TRUNCATION).astype(np.int8))
-        return pa.table([keys, *moment, kind, pa.nulls(rows * places, ROW)], schema=EVENTS)
+        return pa.table([keys, position, kind, pa.nulls(rows * places, ROW)], schema=EVENTS)
 
 
 def _marks(records: pa.Table) -> pa.Table:
@@ -84,10 +84,10 @@ def _marks(records: pa.Table) -> pa.Table:
     marks = records.filter(records["value"].is_null()).combine_chunks()
     if not marks.num_rows:
         return EVENTS.empty_table()
-    nowhen = pa.array(np.full(marks.num_rows, BEGINNING))
+    nowhere = pa.array(np.full(marks.num_rows, BEGINNING))
     kind = pa.array(np.full(marks.num_rows, MARK, dtype=np.int8))
     key = as_array(marks["key"]).field("id").cast(pa.string())
-    return pa.table([key, nowhen, nowhen, kind, pa.nulls(marks.num_rows, ROW)], schema=EVENTS)
+    return pa.table([key, nowhere, kind, pa.nulls(marks.num_rows, ROW)], schema=EVENTS)
 
 
 def _operations(told: pa.Table) -> pa.Array:
@@ -97,10 +97,9 @@ def _operations(told: pa.Table) -> pa.Array:
     return enum_texts(told["value"].combine_chunks().field("op"))
 
 
-def _moment(value: pa.StructArray) -> tuple[pa.Array, pa.Array]:
-    """When each change happened, in epoch ms, and its place in the database's log."""
-    source = value.field("source")
-    return timestamps_to_ms(source.field("ts_ms")), source.field("lsn")
+def _position(value: pa.StructArray) -> pa.Array:
+    """The place of each change in the database's log."""
+    return value.field("source").field("lsn")
 
 
 def advertisement_records(rows: pa.Table) -> pa.Table:

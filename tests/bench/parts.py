@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -13,9 +16,11 @@ from common.setup.jars import jars
 from common.setup.java import java_home
 from tests.bench.bots import find_bots
 from tests.bench.catalogue import Catalogue
-from tests.bench.inputs import Input, made
+from tests.bench.inputs import FOLDER, Input, made
+from tests.bench.kept import Kept
 from tests.bench.live import broker, followed
-from tests.bench.report import GIB, Growth, Line, Peak, Speed, Start, TableGrowth
+from tests.bench.measure import ROOT
+from tests.bench.report import GIB, Checkpointing, Growth, Line, Peak, Speed, Start, TableGrowth
 from tests.bench.sides import CORES, MEMORY, Native, by_hand, ours
 
 EVENTS, FILES = 2_000_000, 5
@@ -32,6 +37,8 @@ TABLES = (10_000, 1_000_000, 10_000_000)
 STEPS, STEP_SESSIONS, STEP_CHANGES = 30, 4_000, 1_000
 GROWTH = 1.5
 ENGAGEMENTS = Catalogue(10_000, files=5, sessions=40_000)
+OPEN = (10_000, 100_000, 500_000, 2_000_000)
+"""How many sessions are open in `checkpoints`."""
 FOLLOWING = ("local", "spark", "flink")
 """The engines that can follow a stream."""
 
@@ -121,6 +128,19 @@ def latency() -> Iterator[Line]:
             yield followed(engine, address)
 
 
+def checkpoints() -> Iterator[Line]:
+    """The checkpoint of the local engine, by how many sessions are open."""
+    for sessions in OPEN:
+        folder = FOLDER / "kept" / str(sessions)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        load, result = os.getloadavg()[0], folder / "kept.json"
+        line = [sys.executable, "-m", "tests.bench.kept", str(sessions), str(folder), str(result)]
+        subprocess.run(line, cwd=ROOT, check=True, capture_output=True)
+        yield Checkpointing(Kept.load(result), load)
+        shutil.rmtree(folder)
+
+
 def _spark(name: str = "spark", **options: str) -> Native:
     environment = {"JAVA_HOME": str(java_home()), "PYSPARK_PYTHON": sys.executable}
     return Native(name, {"tasks": CORES, "memory": MEMORY, **options}, environment)
@@ -146,5 +166,6 @@ PARTS: Mapping[str, Callable[[], Iterator[Line]]] = MappingProxyType(
         "start": start,
         "anomalies": anomalies,
         "latency": latency,
+        "checkpoints": checkpoints,
     }
 )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.kept import Kept
 from tests.bench.sides import Side
 
 KIB = 2**10
@@ -220,6 +221,29 @@ class Start:
         """The line."""
         cost = self.ours.measured
         return (self.what, "", "", f"{cost.wall:.1f} s", "", "", f"{cost.peak / MIB:,.0f} MiB", f"{cost.load:.1f}")
+
+
+@dataclass(frozen=True)
+class Checkpointing:
+    """What a checkpoint of many open sessions costs.
+
+    Attributes:
+        kept: What was measured.
+        load: The machine's load average over the minute before.
+    """
+
+    kept: Kept
+    load: float
+
+    met: bool = True
+    """Nothing is asked for."""
+
+    def cells(self) -> tuple[str, ...]:
+        """The line."""
+        kept = self.kept
+        sizes = f"{kept.size / MIB:,.1f} MiB, {kept.written / MIB:,.1f} MiB a step"
+        times = f"step {kept.step:.2f} s, saving {kept.saving / kept.step:.0%}; recovery {kept.recovery:.2f} s"
+        return (f"{kept.sessions:,} open sessions", sizes, "", times, "", "", "", f"{self.load:.1f}")
 
 
 @dataclass(frozen=True)

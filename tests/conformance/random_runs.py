@@ -10,6 +10,7 @@ from jobs.engagements.conversions import Attribution
 from tests.conformance.case import BETWEEN_STEPS, Case, Step
 from tests.conformance.job import Job
 from tests.conformance.jobs.engagements import Described
+from tests.conformance.jobs.eventification import EVENTIFICATION, Row
 from tests.conformance.jobs.sessions import SESSIONS
 from tests.conformance.oracle import Event
 
@@ -46,6 +47,29 @@ def random_case(seed: int, steps: int, events: int, job: Job = SESSIONS) -> Case
         taken.append(Step((*arriving, *entities), BEGINNING, tick=tick))
     note = f"a random run of {steps} steps from seed {seed} with {settings}"
     return job.expect(Case(f"random-{seed}", job, "random", note, settings, tuple(taken), end=()))
+
+
+def random_catalogue(seed: int, steps: int, rows: int) -> Case:
+    """As `random_case`, for the tables of `eventification`: rows come, change, turn and go.
+
+    Args:
+        seed: The same seed gives the same case.
+        steps: How many steps it has.
+        rows: How many records a step has on average.
+    """
+    rng = random.Random(seed)
+    settings = {"join": rng.choice(["left", "inner"]), "buckets": rng.choice([1, 4, 7])}
+    taken = tuple(Step(tuple(_row(rng) for _ in range(rng.randint(0, 2 * rows))), BEGINNING) for _ in range(steps))
+    note = f"a random run of {steps} steps from seed {seed} with {settings}"
+    return EVENTIFICATION.expect(Case(f"random-{seed}", EVENTIFICATION, "random", note, settings, taken, end=()))
+
+
+def _row(rng: random.Random) -> Row:
+    """A row of one of the tables, each of a few ids and few values, so that much of it meets."""
+    table, told = rng.choice([("ad", ("a", "b")), ("ad", ("b", "b")), ("c", ("s",)), ("c", ("t",)), ("k", ("j", "DE"))])
+    reference = rng.choice([None, 1, 2, 3]) if table != "k" else None
+    gone = rng.random() < 0.2
+    return Row(table, rng.randint(1, 4), None if gone else told, None if gone else reference)
 
 
 def _batch(rng: random.Random, now: int, size: int, seen: list[Event]) -> list[Event]:

@@ -9,7 +9,7 @@ import pytest
 from common.engines.local.translate import run
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
-from tests.conformance import flaws, flaws_of_anomalies, flaws_of_engagements
+from tests.conformance import flaws, flaws_of_anomalies, flaws_of_engagements, flaws_of_eventification
 from tests.conformance.answers import Exercise, answer, exercises_of
 from tests.conformance.flaws import Flaw
 from tests.conformance.kit import ConformanceError
@@ -17,7 +17,12 @@ from tests.conformance.loader import load_cases
 from tests.conformance.runners import InProcess
 
 EXERCISES = {exercise.name: exercise for exercise in exercises_of(load_cases())}
-FLAWS = (*flaws.FLAWS, *flaws_of_engagements.FLAWS, *flaws_of_anomalies.FLAWS)
+FLAWS = (
+    *flaws.FLAWS,
+    *flaws_of_engagements.FLAWS,
+    *flaws_of_anomalies.FLAWS,
+    *flaws_of_eventification.FLAWS,
+)
 LOCAL = InProcess("local", run)
 
 

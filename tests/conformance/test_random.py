@@ -13,10 +13,11 @@ from tests.conformance.answers import Exercise, answer
 from tests.conformance.jobs.anomalies import ANOMALIES, Found
 from tests.conformance.jobs.billing import BILLING
 from tests.conformance.jobs.engagements import Engaged
+from tests.conformance.jobs.eventification import Promoted
 from tests.conformance.kit import Ending, check
 from tests.conformance.outcome import read_outcome
 from tests.conformance.plays import PARALLELISMS, PLAYS, runs
-from tests.conformance.random_runs import random_case
+from tests.conformance.random_runs import random_case, random_catalogue
 from tests.conformance.runners import InProcess, Worker
 
 SESSION_KINDS = ("session-length", "no-pause")
@@ -61,6 +62,16 @@ def test_random_runs_of_anomalies_hold_what_they_are_for() -> None:
 @pytest.mark.parametrize(("seed", "play"), [*((seed, "straight") for seed in range(5)), (10, "rescaled")])
 def test_a_random_run_of_anomalies_on_the_local_engine(seed: int, play: str, tmp_path: Path) -> None:
     exercise = Exercise(random_case(seed, STEPS, events=15, job=ANOMALIES), PLAYS[play])
+    exercise.check(answer(InProcess("local", run), exercise, tmp_path))
+
+
+@pytest.mark.parametrize(("seed", "play"), [*((seed, "straight") for seed in range(5)), (10, "rescaled")])
+def test_a_random_run_of_eventification_on_the_local_engine(seed: int, play: str, tmp_path: Path) -> None:
+    case = random_catalogue(seed, STEPS, rows=4)
+    changes = [change for step in case.steps for change in step.out if isinstance(change, Promoted)]
+    assert sum(change.customer is not None for change in changes) > 10, "or it would show nothing"
+    assert any(change.gone for change in changes)
+    exercise = Exercise(case, PLAYS[play])
     exercise.check(answer(InProcess("local", run), exercise, tmp_path))
 
 

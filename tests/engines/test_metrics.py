@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
 import time
 import urllib.request
 from contextlib import suppress
@@ -17,17 +14,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
-from common.engines.launch import launch, save_spec
-from common.engines.registry import available, command, environment
+from common.engines.launch import launch
+from common.engines.registry import available
 from common.runtime.exporter import families
 from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
+from tests.running import kill, started
 
 PATIENCE_SECONDS = 120
 OF_EVERY_JOB = {
     "adstream_records_in_total",
     "adstream_dead_letters_total",
     "adstream_steps_total",
+    "adstream_busy_seconds_total",
     "adstream_step_seconds",
     "adstream_step_timestamp_seconds",
     "adstream_watermark_timestamp_seconds",
@@ -60,14 +59,7 @@ def test_a_job_that_runs_serves_its_metrics(engine: str, streams: Path, tmp_path
         pytest.skip(reason)
     spec = replace(_spec(engine, streams, tmp_path), metrics="127.0.0.1:0")
     log = tmp_path / "run.log"
-    with log.open("wb") as file:
-        run = subprocess.Popen(
-            command(save_spec(spec), spec),
-            env={**os.environ, **environment(spec)},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    run = started(spec, log=log)
     try:
         served = _served(log)
         health = urllib.request.urlopen(served.replace("/metrics", "/healthz"), timeout=10).read().decode()
@@ -78,8 +70,7 @@ def test_a_job_that_runs_serves_its_metrics(engine: str, streams: Path, tmp_path
         }
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
+            kill(run)
     assert found.keys() == OF_EVERY_JOB | OF_SESSIONS
     assert found["adstream_steps_total"].labels == {"job": "sessions", "engine": engine}
     assert found["adstream_steps_total"].value == 3

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,14 +14,15 @@ import pytest
 from common.contracts.contract import load
 from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
-from common.engines.launch import launch, save_spec
-from common.engines.registry import available, command, environment
+from common.engines.launch import launch
+from common.engines.registry import available
 from common.runtime.spec import JobSpec
 from common.streams.kafka.address import Address
 from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import digest, settled, table
 from tests.integration.conftest import committed, url
+from tests.running import kill, started
 
 pytestmark = pytest.mark.integration
 
@@ -111,20 +110,11 @@ def _lifetimes(engine: str) -> Iterator[float]:
 
 def _killed(spec: JobSpec, alive: float) -> bool:
     """Starts a run and kills its processes after a while; tells whether it was still there."""
-    path = save_spec(spec)
-    with Path(spec.output, "killed.log").open("ab") as log:
-        run = subprocess.Popen(
-            command(path, spec),
-            env={**os.environ, **environment(spec)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    run = started(spec, log=Path(spec.output, "killed.log"))
     try:
         run.wait(alive)
     except subprocess.TimeoutExpired:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
+        kill(run)
         return True
     return False
 

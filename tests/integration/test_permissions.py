@@ -6,8 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from common.cli.streams import LIBERATE, OUTBOX
 from common.config.jobs import settings_type, topology_of
 from common.contracts.contract import load
+from common.databases.liberate import job_of
+from common.databases.relay import JOB
 from common.errors import AdstreamError
 from common.streams.kafka.address import PASSWORD, Address
 from common.streams.kafka.permissions import grant, make_login, permissions
@@ -15,7 +18,7 @@ from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.sink import KafkaSink
 from common.streams.kafka.source import KafkaSource
 from common.topology.nodes import Topology
-from tests.integration.conftest import Adstream, url
+from tests.integration.conftest import ADVERTISEMENT, Adstream, execute, url
 
 pytestmark = pytest.mark.integration
 
@@ -65,6 +68,64 @@ def test_a_job_runs_with_its_own_permissions(
     run = ("run", "sessions", "--engine", "local", "--mode", "stream", "--drain", "--output", tmp_path / "out")
     said = adstream(*run, "--input", place, "--sink", place)
     assert (said.code, "balance" in said.out) == (0, True), said.err
+
+
+@pytest.mark.parametrize(
+    ("writer", "options"), [("liberate-advertisements", ()), ("outbox", ("--publishes", "advertisements"))]
+)
+def test_what_frees_a_database_needs_what_it_writes(writer: str, options: tuple[str, ...], adstream: Adstream) -> None:
+    said = adstream("streams", "acl", writer, *options)
+    rows = [" ".join(line.split()) for line in said.out.splitlines()]
+    assert rows == [
+        f"User:{writer}",
+        "resource name operations why",
+        "topic advertisements CREATE, DESCRIBE, WRITE output",
+        "topic dead-letters CREATE, DESCRIBE, WRITE output",
+        f"topic {writer}-epochs ALL internal",
+        f"transactional id adstream-{writer} DESCRIBE, WRITE output",
+        "group adstream READ input",
+    ]
+
+
+def test_the_names_are_those_that_a_broker_knows() -> None:
+    assert job_of("advertisements") == f"{LIBERATE}advertisements"
+    assert JOB == OUTBOX
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("outbox",), "an outbox may be for any stream: name those it is for: --publishes STREAM"),
+        (("outbox", "--publishes", "ads"), "--publishes: unknown stream 'ads'"),
+        (("liberate-ads",), "unknown stream 'ads'"),
+        (("sessions", "--publishes", "ad-views"), "--publishes has no meaning for 'sessions'"),
+    ],
+)
+def test_a_wrong_writer_is_refused(arguments: tuple[str, ...], message: str, adstream: Adstream) -> None:
+    said = adstream("streams", "acl", *arguments)
+    assert said.code == 2 and message in said.err
+
+
+@pytest.mark.parametrize("writer", ["liberate-advertisements", "outbox"])
+def test_what_frees_a_database_runs_with_its_own_permissions(
+    writer: str, secured: Address, database: str, adstream: Adstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(database, ADVERTISEMENT, "INSERT INTO advertisement VALUES (1, 'ad', 'Pets')")
+    assert adstream("outbox", "create", "--database", database).code == 0
+    execute(
+        database,
+        """INSERT INTO outbox (stream, key, value) VALUES ('advertisements', '1', '{"name": "ad", "type": "Pets"}')""",
+    )
+    # Both write the same stream here, and a stream has a single writer: one name for both.
+    grants = ("--principal", "catalogue", "--apply", "--broker", url(secured))
+    options = ("--publishes", "advertisements") if writer == "outbox" else ()
+    said = adstream("streams", "acl", writer, *options, *grants)
+    assert (said.code, said.out.splitlines()[-1]) == (0, "granted to User:catalogue"), said.err
+    monkeypatch.setenv(PASSWORD, make_login(secured, "catalogue"))
+    command = ("outbox", "publish") if writer == "outbox" else ("liberate", "advertisements")
+    sink = url(secured, user="catalogue")
+    said = adstream(*command, "--database", database, "--output", tmp_path, "--sink", sink)
+    assert (said.code, " ".join(said.out.split()).count("records │ 1")) == (0, 1), said.err
 
 
 def test_a_job_is_denied_a_neighbours_input(job: Address) -> None:

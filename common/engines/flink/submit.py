@@ -1,14 +1,17 @@
-"""How a run is started on Flink: a mini-cluster in its own process, or `flink run` to a cluster.
+"""How a run is started on Flink: a mini-cluster in its own process, `flink run` to a cluster, or a job manager of its own.
 
-Flink has an environment of its own, `.venv-flink`; this module runs in the command line's and never imports it.
+Flink may have an environment of its own, `.venv-flink`; this module runs in the command line's and never imports it.
 
-Options of the engine (`JobSpec.options`): `master` (`HOST:PORT` of a job manager; without it, this machine),
-`memory` (the mini-cluster's heap), and any property of Flink's own, a name with a dot in it.
+Options of the engine (`JobSpec.options`): `master` (`HOST:PORT` of a job manager; `application` to be the job manager
+of this job, which task managers come to; without it, this machine), `memory` (the mini-cluster's heap), and any
+property of Flink's own, a name with a dot in it.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from common.errors import AdstreamError, ExitCode
@@ -19,10 +22,15 @@ from common.setup.java import java_home
 ROOT = Path(__file__).parents[3]
 """Where the packages `common` and `jobs` are."""
 HERE = Path(__file__).parent
-ENVIRONMENT = ROOT / ".venv-flink"
+ENVIRONMENT = Path(sys.prefix) if find_spec("pyflink") else ROOT / ".venv-flink"
+"""Where Flink is: in an image with the command line, on a contributor's machine beside its environment."""
 PYTHON = ENVIRONMENT / "bin" / "python"
 MEMORY = "2g"
+PYTHON_DRIVER = "org.apache.flink.client.python.PythonDriver"
+"""The class that runs a Python file as the main program of a job."""
 OPTIONS = ("master", "memory")
+APPLICATION = "application"
+"""The master of a run whose process is the job manager ("Application Mode"): it lives as long as the job."""
 JAVA_OPENS = (
     *("java.lang", "java.lang.reflect", "java.net", "java.io", "java.nio", "java.text", "java.time", "sun.nio.ch"),
     *("java.util", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks"),
@@ -48,6 +56,10 @@ _CHECKPOINTING = {
     "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
 }
 
+_AS_AN_APPLICATION = {
+    "execution.attached": "true",  # the main program waits for the end of the job, and knows why it failed
+    "execution.shutdown-on-application-finish": "true",
+}
 _WITHOUT_AN_END = {
     # It is started anew from the suite's checkpoint: what Flink would restore knows nothing of the steps planned since.
     "restart-strategy.type": "none",
@@ -66,11 +78,19 @@ def command(spec_path: Path, spec: JobSpec) -> list[str]:
     if "master" not in options:
         return [str(PYTHON), "-m", "common.engines.flink", str(spec_path)]
     return [
-        *(str(flink_home() / "bin" / "flink"), "run", "-m", options["master"]),
+        *_start(options["master"]),
         *(f"-D{name}={value}" for name, value in properties(spec).items()),
         *("-pyclientexec", str(PYTHON), "-pyexec", str(PYTHON)),
         *("-py", str(HERE / "__main__.py"), str(spec_path)),
     ]
+
+
+def _start(master: str) -> tuple[str, ...]:
+    """What starts a job on a cluster."""
+    scripts = flink_home() / "bin"
+    if master == APPLICATION:
+        return (str(scripts / "standalone-job.sh"), "start-foreground", "--job-classname", PYTHON_DRIVER)
+    return (str(scripts / "flink"), "run", "-m", master)
 
 
 def environment(spec: JobSpec) -> dict[str, str]:
@@ -78,12 +98,15 @@ def environment(spec: JobSpec) -> dict[str, str]:
     logs = Path(spec.output).absolute() / "_run" / "flink-logs"
     logs.mkdir(parents=True, exist_ok=True)
     opens = " ".join(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in JAVA_OPENS)
+    options = _options(spec)
+    # A job manager's heap follows from its `jobmanager.memory.process.size`.
+    heap = "" if options.get("master") == APPLICATION else f"-Xmx{options['memory']} "
     return {
         "JAVA_HOME": str(java_home()),
         "FLINK_HOME": str(flink_home()),
         "FLINK_LOG_DIR": str(logs),
         "_python_worker_execution_mode": "process",  # spares a server that tasks in threads do not use
-        "FLINK_ENV_JAVA_OPTS": f"-Xmx{_options(spec)['memory']} {opens}",
+        "FLINK_ENV_JAVA_OPTS": f"{heap}{opens}",
         "PYTHONPATH": str(ROOT),
     }
 
@@ -124,7 +147,10 @@ def flink_home() -> Path:
 
 def properties(spec: JobSpec) -> dict[str, str]:
     """Flink's properties for a run; those among the spec's options come last and win."""
-    suite = _ON_A_CLUSTER if "master" in _options(spec) else _ON_THIS_MACHINE
+    master = _options(spec).get("master")
+    suite = _ON_A_CLUSTER if master else _ON_THIS_MACHINE
+    if master == APPLICATION:
+        suite = suite | _AS_AN_APPLICATION
     if spec.mode == "stream":
         suite = suite | (_CHECKPOINTING if spec.until_caught_up else _WITHOUT_AN_END) | _checkpointing(spec)
     return suite | {name: value for name, value in spec.options.items() if "." in name}

@@ -19,6 +19,7 @@ from pyflink.common import Configuration, Types, WatermarkStrategy
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 
+from common.engines.flink.earlier import end_earlier
 from common.engines.flink.native import NativeCheckpoints
 from common.engines.flink.sinks import CompleteSteps, PassShardsOn, WriteShards, shard_key
 from common.engines.flink.sources import Agenda, PlanSteps, ReadAgenda, ReadUnits, batch_agenda, stream_agenda
@@ -49,6 +50,8 @@ def run(spec: JobSpec) -> Summary:
         AdstreamError: What any run refuses, in the driver or in a task.
     """
     opened = Run.open(spec)
+    if "master" in spec.options:
+        end_earlier(spec.options["master"], _name(opened))
     return _batch(opened) if spec.mode == "batch" else _stream(opened)
 
 
@@ -106,7 +109,7 @@ def _follow(run: Run) -> None:
     stopped.unlink(missing_ok=True)
     environment = _environment(run, run.resume(), None, {})
     try:
-        client = environment.execute_async(f"adstream {run.spec.job}")
+        client = environment.execute_async(_name(run))
         ended = client.get_job_execution_result()
         while not ended.done():
             if stopped.exists():
@@ -122,7 +125,7 @@ def _execute(run: Run, manifest: Manifest, agenda: Agenda, settings: dict[str, s
     """Runs a Flink job to its end; arguments as `translate` takes them."""
     environment = _environment(run, manifest, agenda, settings)
     try:
-        environment.execute(f"adstream {run.spec.job}")
+        environment.execute(_name(run))
     except Py4JJavaError as error:
         raise _reason(error) from error
 
@@ -139,6 +142,11 @@ def _environment(
     environment.set_max_parallelism(MAX_PARALLELISM)
     translate(environment, run, manifest, agenda)
     return environment
+
+
+def _name(run: Run) -> str:
+    """The name of a run's jobs on a cluster: that of all runs that write to the same place."""
+    return f"adstream {run.spec.job}, {run.spec.output}"
 
 
 def translate(environment: StreamExecutionEnvironment, run: Run, manifest: Manifest, agenda: Agenda | None) -> None:

@@ -1,7 +1,9 @@
 """How a run is started on Spark: the `spark-submit` line, the same for this machine and for a cluster.
 
 Options of the engine (`JobSpec.options`): `master` (default: this machine, as many tasks as the job's parallelism),
-`driver-memory`, `executor-memory`, and any property of Spark's own, `spark.…`.
+`deploy-mode` (`client`: the driver runs here; `cluster`, on Kubernetes: in a pod, which is waited for), `driver-memory`,
+`executor-memory`, any property of Spark's own, `spark.…`, and those of `allocation.py`: `executors=1..4` lets executors
+come with the work and go without it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from common.engines.checkpointing import only_own_tables, saved
+from common.engines.spark import allocation
+from common.engines.spark.allocation import Allocation
 from common.errors import AdstreamError
 from common.names import pick
 from common.runtime.spec import JobSpec
@@ -28,16 +32,18 @@ LIGHT_JIT = "-XX:TieredStopAtLevel=1"
 """The JVM only moves frames: optimising its code costs more than it gives (measured: half of its CPU time)."""
 PLAIN_FILES = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 """Writes a query's log without starting `chmod` for each file, as the default does: 80 ms a micro-batch."""
-OPTIONS = ("master", "driver-memory", "executor-memory")
+OPTIONS = ("master", "deploy-mode", "driver-memory", "executor-memory", *allocation.OPTIONS)
+DEPLOY_MODES = ("client", "cluster")
 
 
 def command(spec_path: Path, spec: JobSpec) -> list[str]:
-    """The command that runs the spec. For a master elsewhere, it packs the code beside the spec.
+    """The command that runs the spec. For a master elsewhere, it packs the code beside the spec; an image has it.
 
     Raises:
-        AdstreamError: An option is not known.
+        AdstreamError: An option is not known, or has no such value.
     """
     options = _options(spec)
+    main = str(HERE / "__main__.py")
     line = [
         str(_spark_home() / "bin" / "spark-submit"),
         *("--master", options["master"]),
@@ -47,21 +53,27 @@ def command(spec_path: Path, spec: JobSpec) -> list[str]:
     for name, value in properties(spec).items():
         line += ["--conf", f"{name}={value}"]
     if not _on_this_machine(options["master"]):
-        line += ["--executor-memory", options["executor-memory"], "--py-files", str(_packed(spec_path.parent))]
-    return [*line, str(HERE / "__main__.py"), str(spec_path)]
+        line += ["--executor-memory", options["executor-memory"]]
+        if not _in_pods(options["master"]):
+            line += ["--py-files", str(_packed(spec_path.parent))]
+    if options["deploy-mode"] == "cluster":
+        line += ["--deploy-mode", "cluster"]
+        main = f"local://{main}"  # the image that the driver's pod has is the one that this process runs in
+    return [*line, main, str(spec_path)]
 
 
 def environment(spec: JobSpec) -> Mapping[str, str]:
     """The variables that the command needs, over those of this process."""
-    return {
+    suite = {
         "JAVA_HOME": str(java_home()),
         "SPARK_HOME": str(_lean_home()),
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),
-        # Each query starts Python anew: without compiled modules at hand, that takes a second or two longer.
-        "PYTHONDONTWRITEBYTECODE": "",
-        "PYTHONPYCACHEPREFIX": str(cache_folder() / "bytecode"),
     }
+    if _in_pods(_options(spec)["master"]):
+        return suite  # the image's modules are compiled, and its files can't be written
+    # Each query starts Python anew: without compiled modules at hand, that takes a second or two longer.
+    return suite | {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(cache_folder() / "bytecode")}
 
 
 def check(spec: JobSpec) -> tuple[str, ...]:
@@ -100,21 +112,46 @@ def properties(spec: JobSpec) -> dict[str, str]:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
         }
-    return suite | {name: value for name, value in spec.options.items() if name.startswith("spark.")}
+    return suite | _allocated(spec) | {k: value for k, value in spec.options.items() if k.startswith("spark.")}
+
+
+def _allocated(spec: JobSpec) -> dict[str, str]:
+    """What the options say of the executors; on this machine there are none but the driver itself."""
+    options = _options(spec)
+    given = {name: options[name] for name in allocation.OPTIONS if name in options}
+    if given and _on_this_machine(options["master"]):
+        raise AdstreamError(f"option {next(iter(given))} needs a cluster", "add --option master=spark://HOST:7077")
+    allocated = Allocation.of(given, spec.typed_settings().parallelism)
+    if allocated is None:
+        return {"spark.executor.cores": given["executor-cores"]} if given else {}
+    return allocated.properties()
 
 
 def _options(spec: JobSpec) -> dict[str, str]:
     known = {
         "master": f"local[{spec.settings.get('parallelism', 2)}]",
+        "deploy-mode": "client",
         "driver-memory": MEMORY,
         "executor-memory": MEMORY,
     }
     given = {name: value for name, value in spec.options.items() if not name.startswith("spark.")}
-    return known | {pick("option of engine 'spark'", name, OPTIONS): value for name, value in given.items()}
+    options = known | {pick("option of engine 'spark'", name, OPTIONS): value for name, value in given.items()}
+    mode = pick("deploy-mode", options["deploy-mode"], DEPLOY_MODES)
+    if mode == "cluster" and not _in_pods(options["master"]):
+        raise AdstreamError(
+            f"deploy-mode=cluster with master={options['master']}: only Kubernetes starts the driver of this suite",
+            "leave deploy-mode out, or give --option master=k8s://https://HOST:PORT",
+        )
+    return options
 
 
 def _on_this_machine(master: str) -> bool:
     return master == "local" or master.startswith("local[")
+
+
+def _in_pods(master: str) -> bool:
+    """Whether executors are pods, whose image holds the suite (k8s/images/spark)."""
+    return master.startswith("k8s://")
 
 
 def _spark_home() -> Path:

@@ -40,7 +40,8 @@ class Partition:
 
 def internal_streams() -> dict[str, topics.Topic]:
     """The internal streams of all jobs, by name. They have no contract: no one else reads them."""
-    return {topic.name: topic for job in jobs() for topic in topics.internal_topics(job)}
+    writers = (job for job in jobs() if sinks(topology_of(job, settings_type(job)())))
+    return {topic.name: topic for job in writers for topic in topics.internal_topics(job)}
 
 
 def shared_outputs(job: str) -> frozenset[str]:

@@ -12,8 +12,6 @@ from common.errors import AdstreamError, ExitCode
 from common.streams.kafka.address import PASSWORD, Address
 
 PROBE_SECONDS = 3.0
-OUTAGE_SECONDS = 120.0
-"""How long a job that runs waits for a broker, or for a registry it can't do without; a restart takes about ten."""
 ACCEPT = "adstream offsets advance JOB --output OUTPUT accepts the loss"
 """The remedy for records that are gone before they were taken."""
 DENIED = (

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from confluent_kafka import TopicCollection
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -58,14 +59,25 @@ class Permission:
 def permissions(topology: Topology) -> tuple[Permission, ...]:
     """The least that a job needs, by Kafka's rules ("Operations and Resources on Protocols")."""
     read = [Permission("topic", stream, ("DESCRIBE", "READ"), "input") for stream in sources(topology)]
+    written = sinks(topology)
+    if not written:  # it keeps tables
+        return (*read, Permission("group", GROUP, ("READ",), "input"))
+    return (*read, *writer_permissions(topology.name, written))
+
+
+def writer_permissions(writer: str, written: Iterable[str]) -> tuple[Permission, ...]:
+    """The least that a writer needs which reads no stream: `adstream liberate`, `adstream outbox`.
+
+    Args:
+        writer: The name under which it is known to a broker.
+        written: The streams that it writes.
+    """
     # It writes in transactions, which need no right to the cluster.
-    written = [Permission("topic", name, ("CREATE", "DESCRIBE", "WRITE"), "output") for name in sinks(topology)]
-    internal = [Permission("topic", topic.name, ("ALL",), "internal") for topic in internal_topics(topology.name)]
-    identity = [
-        Permission("transactional id", transactional_id(topology.name), ("DESCRIBE", "WRITE"), "output"),
-        Permission("group", GROUP, ("READ",), "input"),
-    ]
-    return (*read, *written, *internal, *identity)
+    outputs = [Permission("topic", name, ("CREATE", "DESCRIBE", "WRITE"), "output") for name in written]
+    internal = [Permission("topic", topic.name, ("ALL",), "internal") for topic in internal_topics(writer)]
+    identity = Permission("transactional id", transactional_id(writer), ("DESCRIBE", "WRITE"), "output")
+    # It reads its marker, and a job its input.
+    return (*outputs, *internal, identity, Permission("group", GROUP, ("READ",), "input"))
 
 
 def grant(address: Address, principal: str, wanted: Iterable[Permission], shared: Iterable[str] = ()) -> None:
@@ -101,6 +113,35 @@ def grant(address: Address, principal: str, wanted: Iterable[Permission], shared
     with told_plainly(address, f"permissions of '{principal}'"):
         for future in admin.create_acls(bindings, request_timeout=TIMEOUT_SECONDS).values():
             future.result()
+
+
+def check_allowed(address: Address, wanted: Iterable[Permission]) -> None:
+    """Asks a broker whether it lets whoever asks do all this with the streams that are there.
+
+    Args:
+        address: The broker, with the login of the job.
+        wanted: What the job does; only what it does with streams is asked.
+
+    Raises:
+        AdstreamError: Something is not allowed, or the broker is not reached (`UNAVAILABLE`).
+    """
+    streams = {each.name: _asked(each) for each in wanted if each.resource == "topic"}
+    admin, login = AdminClient(address.client()), address.user or "anybody"
+    futures = admin.describe_topics(
+        TopicCollection(list(streams)), include_authorized_operations=True, request_timeout=TIMEOUT_SECONDS
+    )
+    for name, future in futures.items():
+        with told_plainly(address, f"stream '{name}': reading what '{login}' may do", name):
+            allowed = {operation.name for operation in future.result().authorized_operations or ()}
+        for operation in sorted(streams[name] - allowed):
+            raise AdstreamError(
+                f"stream '{name}': '{login}' may not {operation}", "let somebody who may: adstream streams acl JOB"
+            )
+
+
+def _asked(permission: Permission) -> set[str]:
+    """The operations that count once a stream is there."""
+    return {"READ", "WRITE"} if "ALL" in permission.operations else set(permission.operations) - {"CREATE"}
 
 
 def make_login(address: Address, name: str) -> str:

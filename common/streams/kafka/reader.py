@@ -10,13 +10,15 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError, ExitCode
+from common.retry import OUTAGE_SECONDS
 from common.streams.conform import conform, plain_type
 from common.streams.decoded import DeadLetter, Decoded, dead_letters
 from common.streams.folder import Split
+from common.streams.json_text import json_lines
 from common.streams.jsonl import decode_lines
 from common.streams.kafka.address import Address, PartitionPath
 from common.streams.kafka.consumer import Consumers, next_offset
-from common.streams.kafka.errors import ACCEPT, DENIED, OUTAGE_SECONDS, told_plainly
+from common.streams.kafka.errors import ACCEPT, DENIED, told_plainly
 from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.wire import Part, UndecodableError, json_line
 
@@ -106,8 +108,13 @@ def _decoded(
             letters.append(_letter(message, str(error)))
     plain = [plain_type(part.type, pa.binary()) for part in contract.arrow]
     columns = [pa.array([row[1] for row in rows], plain[0]), pa.array([row[2] for row in rows], plain[1])]
-    conformed = conform(pa.table(columns, names=["key", "value"]), contract, latest_allowed)
-    letters += [_letter(rows[row][0], reason) for row, reason in conformed.reasons().items()]
+    table = pa.table(columns, names=["key", "value"])
+    conformed = conform(table, contract, latest_allowed)
+    reasons = conformed.reasons()
+    # As JSON, so that the key is there too, and that it can be corrected by hand.
+    raws = json_lines(table.take(pa.array(list(reasons), pa.int64()))).cast(pa.binary()).to_pylist()
+    for (row, reason), raw in zip(reasons.items(), raws, strict=True):
+        letters.append(DeadLetter(_offset(rows[row][0]), raw, reason))
     records = conformed.table.filter(pa.array(~conformed.bad)) if conformed.violations else conformed.table
     return Decoded(records, dead_letters(split, letters))
 

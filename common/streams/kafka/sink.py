@@ -22,12 +22,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError
-from common.retry import retry
+from common.retry import OUTAGE_SECONDS, retry
 from common.streams.columns import timestamps_to_ms
 from common.streams.encode import open_encoder
 from common.streams.kafka.address import Address
 from common.streams.kafka.consumer import committed_records, next_offset
-from common.streams.kafka.errors import OUTAGE_SECONDS, taken_over, told_plainly
+from common.streams.kafka.errors import taken_over, told_plainly
 from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.wire import Part as WirePart
 from common.streams.staging import Part, PartWriter, by_stream, drop_staged

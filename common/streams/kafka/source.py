@@ -17,10 +17,10 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from common.errors import AdstreamError
-from common.retry import retry
+from common.retry import OUTAGE_SECONDS, retry
 from common.streams.folder import Arrivals, Position, Split
 from common.streams.kafka.address import Address, PartitionPath
-from common.streams.kafka.errors import ACCEPT, OUTAGE_SECONDS, told_plainly
+from common.streams.kafka.errors import ACCEPT, told_plainly
 
 STEP_RECORDS = 100_000
 """How many records of a partition a step takes at most."""

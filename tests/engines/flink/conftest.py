@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,10 +15,11 @@ import pytest
 
 from common.contracts.contract import load
 from common.engines.launch import launch
-from common.engines.registry import available, command, environment
+from common.engines.registry import available
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.materialise import table
+from tests.running import kill, started
 
 MINUTE = 60_000
 START = 1_700_000_000_000
@@ -98,23 +96,14 @@ class Killed:
 
     def when(self, steps: int, seconds: float = 60) -> int:
         """Kills the run once it has delivered some steps; gives how many it had delivered by then."""
-        path = Path(self._spec.output, "_run", "spec.json")
-        self._spec.save(path)
-        child = subprocess.Popen(
-            command(path, self._spec),
-            env={**os.environ, **environment(self._spec)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        child = started(self._spec)
         try:
             for _ in _until(time.monotonic() + seconds):
                 if self._native() and self._delivered() >= steps:
                     break
                 assert child.poll() is None, f"ended by itself after {self._delivered()} steps"
         finally:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+            kill(child)
         return self._delivered()
 
     def _delivered(self) -> int:

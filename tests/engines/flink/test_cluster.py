@@ -2,80 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
 from dataclasses import replace
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
-from common.engines.flink.submit import environment, flink_home
 from common.errors import AdstreamError
+from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
+from tests.clusters.flink import flink_cluster
 from tests.engines.flink.conftest import answer, end_on, run, write_steps
+from tests.running import kill, started
 
 pytestmark = [pytest.mark.flink, pytest.mark.slow]
 
-CONF = """
-jobmanager: {{bind-host: localhost, rpc: {{address: localhost, port: {rpc}}}, memory: {{process: {{size: 1100m}}}}}}
-taskmanager: {{bind-host: localhost, host: localhost, numberOfTaskSlots: 2, memory: {{process: {{size: 1600m}}}}}}
-rest: {{address: localhost, bind-address: localhost, port: {rest}}}
-env: {{java: {{opts: {{all: "{opens}"}}}}}}
-"""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port: int = probe.getsockname()[1]
-        return port
+PATIENCE = 180
 
 
 @pytest.fixture
-def master(tmp_path: Path, spec: JobSpec) -> Iterator[str]:
-    """A cluster with two slots; gives its address."""
-    conf, rest = tmp_path / "conf", _free_port()
-    shutil.copytree(flink_home() / "conf", conf)
-    variables = environment(spec)
-    opens = variables.pop("FLINK_ENV_JAVA_OPTS").split(maxsplit=1)[1]
-    (conf / "config.yaml").write_text(CONF.format(rpc=_free_port(), rest=rest, opens=opens))
-    variables |= {name: str(tmp_path / name) for name in ("FLINK_LOG_DIR", "FLINK_PID_DIR")}
-    Path(variables["FLINK_LOG_DIR"]).mkdir()
-    servers = [
-        subprocess.Popen(
-            [flink_home() / "bin" / script, "start-foreground"],
-            env={**os.environ, **variables, "FLINK_CONF_DIR": str(conf)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        for script in ("jobmanager.sh", "taskmanager.sh")
-    ]
-    try:
-        _await_slots(rest, time.monotonic() + 60)
-        yield f"localhost:{rest}"
-    finally:
-        for server in servers:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
-
-
-def _await_slots(port: int, deadline: float) -> None:
-    while time.monotonic() < deadline:
-        with suppress(OSError), closing(HTTPConnection("localhost", port, timeout=5)) as connection:
-            connection.request("GET", "/overview")
-            if json.load(connection.getresponse())["slots-available"] == 2:
-                return
-        time.sleep(0.3)
-    pytest.fail("the cluster has not started in time")
+def master(tmp_path: Path) -> Iterator[str]:
+    """The address of a cluster with four slots."""
+    with flink_cluster(tmp_path / "cluster", slots=4) as cluster:
+        yield cluster.address
 
 
 def test_a_cluster_runs_job_after_job(spec: JobSpec, master: str) -> None:
@@ -89,3 +39,20 @@ def test_a_cluster_runs_job_after_job(spec: JobSpec, master: str) -> None:
     Path(spec.input, "ad-views", "00009.parquet").write_bytes(b"no such thing")
     with pytest.raises(AdstreamError, match=r"^'[^']+00009\.parquet' can't be read as Parquet [^\n]+$"):
         run(replace(spec, options={"master": master}))
+
+
+def test_a_job_whose_client_was_killed_is_ended_by_the_next_run(spec: JobSpec, master: str) -> None:
+    write_steps(Path(spec.input), range(9))
+    submitted = replace(spec, drain=True, options={"master": master})
+    followed = replace(submitted, drain=False, until_caught_up=False)
+    client = started(followed)
+    deadline = time.monotonic() + PATIENCE
+    while Metrics.load(Path(spec.checkpoint)).steps < 2:
+        assert client.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    kill(client)
+    summary = run(submitted)
+    reference = run(replace(end_on("local", submitted), options={}))
+    assert summary.metrics == reference.metrics
+    assert answer(submitted) == answer(end_on("local", submitted))
+    assert "which an earlier run has left on the cluster" in (Path(spec.output) / "_run" / "engine.log").read_text()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from common.engines.launch import launch
-from common.engines.registry import command, environment
 from common.engines.spark.submit import unavailable
 from common.runtime.spec import JobSpec
 from tests.engines.spark.conftest import answer, beside, run, write_random
+from tests.running import kill, started
 
 pytestmark = [
     pytest.mark.spark,
@@ -26,27 +24,6 @@ pytestmark = [
 
 PATIENCE = 120
 DYING = Path(__file__).with_name("dying.py")
-
-
-def start(spec: JobSpec, main: Path | None = None, **variables: str) -> subprocess.Popen[bytes]:
-    """Starts a run as the command line does, in a process group of its own."""
-    path = Path(spec.output, "_run", "spec.json")
-    spec.save(path)
-    line = command(path, spec)
-    if main is not None:
-        line[-2] = str(main)
-    return subprocess.Popen(
-        line,
-        env={**os.environ, **environment(spec), **variables},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def kill(child: subprocess.Popen[bytes]) -> None:
-    os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 def with_parallelism(spec: JobSpec, parallelism: int) -> JobSpec:
@@ -62,7 +39,7 @@ def delivered(spec: JobSpec) -> int:
 def test_a_run_that_dies_before_its_checkpoint_takes_the_step_again(spec: JobSpec, moment: str) -> None:
     write_random(spec.input, range(5))
     dying = replace(spec, drain=True)
-    child = start(dying, DYING, DIE=f"{moment}:3")
+    child = started(dying, DYING, DIE=f"{moment}:3")
     assert child.wait(PATIENCE) == -signal.SIGKILL
     assert delivered(dying) == (4 if moment == "delivered" else 3)
     summary = launch(with_parallelism(dying, 1), lambda _: None)
@@ -78,7 +55,7 @@ def test_a_run_killed_at_random_moments_gives_the_same_table(spec: JobSpec) -> N
     rng = random.Random(7)
     for parallelism in (2, 1):
         seen = delivered(whole)
-        child = start(with_parallelism(whole, parallelism))
+        child = started(with_parallelism(whole, parallelism))
         deadline = time.monotonic() + PATIENCE
         while delivered(whole) <= seen + 2:
             assert child.poll() is None and time.monotonic() < deadline, f"ended after {delivered(whole)} steps"

@@ -51,4 +51,9 @@ def test_the_query_leaves_no_checkpoint_of_its_own(spec: JobSpec) -> None:
     left.mkdir(parents=True)
     write_random(spec.input, range(2))
     run(spec)
-    assert sorted(path.name for path in Path(spec.checkpoint).iterdir()) == ["manifest.json", "metrics.json", "state"]
+    assert sorted(path.name for path in Path(spec.checkpoint).iterdir()) == [
+        "manifest.json",
+        "metrics.json",
+        "state",
+        "steps.jsonl",
+    ]

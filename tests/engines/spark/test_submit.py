@@ -37,6 +37,41 @@ def test_the_line_for_a_cluster_ships_the_code(spec: JobSpec, tmp_path: Path) ->
     assert "common/contracts/streams/ad-views/value.v1.avsc" in names
 
 
+def test_the_line_for_kubernetes_ships_nothing_as_the_image_has_the_code(spec: JobSpec, tmp_path: Path) -> None:
+    options = {"master": "k8s://https://kubernetes.default.svc", "spark.kubernetes.namespace": "team-ads"}
+    there = replace(spec, options=options)
+    line = submit.command(tmp_path / "run" / "spec.json", there)
+    assert line[line.index("--master") + 1] == "k8s://https://kubernetes.default.svc"
+    assert "spark.kubernetes.namespace=team-ads" in line
+    assert "--executor-memory" in line and "--py-files" not in line
+    assert "PYTHONPYCACHEPREFIX" in submit.environment(spec)
+    assert "PYTHONPYCACHEPREFIX" not in submit.environment(there)
+
+
+def test_in_cluster_mode_the_driver_s_pod_runs_the_image_s_own_code(spec: JobSpec, tmp_path: Path) -> None:
+    options = {"master": "k8s://https://kubernetes.default.svc", "deploy-mode": "cluster"}
+    line = submit.command(tmp_path / "spec.json", replace(spec, options=options))
+    assert line[line.index("--deploy-mode") + 1] == "cluster"
+    assert line[-2].startswith("local:///") and line[-2].endswith("common/engines/spark/__main__.py")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"master": "spark://host:7077", "deploy-mode": "cluster"},
+            "deploy-mode=cluster with master=spark://host:7077",
+        ),
+        ({"master": "k8s://https://host", "deploy-mode": "clutser"}, "did you mean 'cluster'"),
+    ],
+)
+def test_a_deploy_mode_that_can_t_be_is_refused(
+    spec: JobSpec, tmp_path: Path, options: dict[str, str], said: str
+) -> None:
+    with pytest.raises(AdstreamError, match=said):
+        submit.command(tmp_path / "spec.json", replace(spec, options=options))
+
+
 def test_an_unknown_option_is_refused(spec: JobSpec, tmp_path: Path) -> None:
     with pytest.raises(AdstreamError, match="did you mean 'driver-memory'"):
         submit.command(tmp_path / "spec.json", replace(spec, options={"driver_memory": "1g"}))

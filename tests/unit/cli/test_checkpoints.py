@@ -49,7 +49,7 @@ def test_a_torn_file_is_named_and_the_job_falls_back_behind_it(adstream: Adstrea
     said = adstream("checkpoints", "verify", "sessions", "--output", out)
     assert said.code == ExitCode.DIFFERENT
     assert torn in said.out
-    assert "step 1 (history/000000001.json): " in said.out and "whole" in said.out
+    assert "step 1 (retained/000000001.json): " in said.out and "whole" in said.out
     said = adstream("checkpoints", "delete", "sessions", "--output", out)
     assert "goes on from step 1" in said.out
     again = ("--mode", "stream", "--until-caught-up", "--set", "buckets=4")

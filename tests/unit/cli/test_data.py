@@ -66,3 +66,19 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(
     assert said.code == ExitCode.REFUSED
     assert message in said.error
     assert not (tmp_path / "ads").exists()
+
+
+def test_own_csv_becomes_streams_and_the_next_command_is_said(adstream: Adstream, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("uid,ad,ts,clk\nann,7,1767268800,1\nbob,7,1767268800,0\nbob,x,1767268800,0\n")
+    said = adstream("import", "csv", tmp_path / "log.csv", "--output", tmp_path / "ads")
+    assert said.code == ExitCode.OK
+    assert "user=uid, time=ts, advertisement=ad, clicked=clk" in said.out
+    assert f"next: adstream run sessions --engine local --input {tmp_path / 'ads'} --output out" in said.out
+    assert "1 rows left out, log.csv: 'ad' is not a whole number; the first: x" in said.err
+
+
+def test_a_column_that_is_not_known_is_refused_with_its_option(adstream: Adstream, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("who,ad,ts,clk\nann,7,1767268800,1\n")
+    said = adstream("import", "csv", tmp_path / "log.csv", "--output", tmp_path / "ads")
+    assert said.code == ExitCode.REFUSED
+    assert said.error.endswith("it has who, ad, ts, clk: say which it is: --user COLUMN")

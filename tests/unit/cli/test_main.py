@@ -13,7 +13,7 @@ import pytest
 from common.errors import ExitCode
 from tests.unit.cli.conftest import Adstream
 
-COMMANDS = ("run", "plan", "compare", "engines", "contracts", "import", "generate")
+COMMANDS = ("run", "report", "plan", "compare", "engines", "contracts", "import", "generate")
 
 
 def test_alone_it_teaches_by_example(adstream: Adstream) -> None:
@@ -28,12 +28,18 @@ def test_alone_it_teaches_by_example(adstream: Adstream) -> None:
     "command",
     [
         ("run",),
+        ("report",),
         ("plan",),
         ("compare",),
         ("contracts", "check"),
+        ("import", "csv"),
         ("import", "open-bandit"),
         ("import", "taobao-ads"),
+        ("import",),
         ("generate",),
+        ("lag",),
+        ("reset",),
+        ("liberate",),
     ],
 )
 def test_the_help_of_each_command_shows_a_line_to_copy(adstream: Adstream, command: tuple[str, ...]) -> None:
@@ -48,10 +54,19 @@ def test_an_unknown_command_is_refused_with_the_nearest(adstream: Adstream) -> N
     assert 'Did you mean "run"?' in said.error
 
 
-def test_a_run_without_its_options_is_refused(adstream: Adstream) -> None:
+def test_a_run_without_its_options_is_refused_with_where_to_read(adstream: Adstream) -> None:
     said = adstream("run", "sessions")
     assert said.code == ExitCode.REFUSED
     assert "--engine" in said.error
+    assert "see 'adstream run --help'" in said.error
+
+
+def test_a_shell_learns_to_complete(adstream: Adstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = adstream("--install-completion", "--shell", "bash")
+    assert said.code == ExitCode.OK
+    (script,) = (path for path in tmp_path.rglob("*") if path.is_file() and "_adstream" in path.read_text())
+    assert "report" in script.read_text()
 
 
 def test_a_folder_without_permission_is_one_line(adstream: Adstream, ads: Path, tmp_path: Path) -> None:

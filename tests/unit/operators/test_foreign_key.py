@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.operators.foreign_key import References, Responses, Subscriptions
+from common.operators.reference import ForeignKey
+from common.operators.sides import Side
 from common.operators.step import Watermarks
 from tests.unit.operators.tables import Player, Reader, Row
 
@@ -18,6 +21,11 @@ KEY = pa.field("id", pa.int64(), nullable=False)
 REFERENCE = pa.field("owner", pa.string(), nullable=False)
 ROW = pa.struct([pa.field("title", pa.string(), nullable=False)])
 TARGET = pa.struct([pa.field("name", pa.string(), nullable=False)])
+
+
+def join_of(how: How) -> ForeignKey:
+    return ForeignKey(KEY, REFERENCE, Side("rows", ROW), Side("targets", TARGET), how)
+
 
 How = Literal["inner", "left"]
 Change = tuple[str, Any, "Row | None", "str | None"]
@@ -47,29 +55,31 @@ class Chain:
     rng: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
-        self.references = Player(References(KEY, REFERENCE), "id", self.buckets)
-        self.subscriptions = Player(Subscriptions(KEY, REFERENCE, TARGET), "owner", self.buckets)
-        self.responses = Player(Responses(KEY, REFERENCE, ROW, TARGET, self.how), "id", self.buckets)
+        self.join = join_of(self.how)
+        self.references = Player(References(self.join), "id", self.buckets)
+        self.subscriptions = Player(Subscriptions(self.join), "owner", self.buckets)
+        self.responses = Player(Responses(self.join), "id", self.buckets)
 
     def step(self, batch: list[Change]) -> pa.Table:
-        rows, targets = ([c for c in batch if c[0] == kind] for kind in ("row", "target"))
-        ids = pa.array([c[1] for c in rows], pa.int64())
-        values = pa.array([c[2] for c in rows], ROW)
-        referred = pa.array([c[3] if c[2] is not None else None for c in rows], pa.string())
-        subscriptions = self.references.step(pa.table([ids, referred], schema=self.references.operator.event_schema))
-        answering, joining = self.subscriptions.operator, self.responses.operator
-        assert isinstance(answering, Subscriptions) and isinstance(joining, Responses)
-        names = pa.array([c[1] for c in targets], pa.string())
-        responses = self.subscriptions.step(
-            self._merged(
-                answering.subscription_events(subscriptions["subscriptions"]),
-                answering.target_events(names, pa.array([c[2] for c in targets], TARGET)),
-            )
+        of_rows, of_targets = ([c for c in batch if c[0] == kind] for kind in ("row", "target"))
+        rows = self.join.rows(
+            pa.array([c[1] for c in of_rows], pa.int64()),
+            pa.array([c[3] for c in of_rows], pa.string()),
+            pa.array([c[2] for c in of_rows], ROW),
         )
-        given = pa.array([c[3] for c in rows], pa.string())
-        return self.responses.step(
-            self._merged(joining.row_events(ids, given, values), joining.response_events(responses["responses"]))
-        )["joined"]
+        targets = self.join.targets(
+            pa.array([c[1] for c in of_targets], pa.string()), pa.array([c[2] for c in of_targets], TARGET)
+        )
+        referring, answering, joining = (
+            player.operator for player in (self.references, self.subscriptions, self.responses)
+        )
+        assert isinstance(referring, References)
+        assert isinstance(answering, Subscriptions) and isinstance(joining, Responses)
+        subscriptions = self.references.step(referring.events(rows))["subscriptions"]
+        responses = self.subscriptions.step(
+            self._merged(answering.subscription_events(subscriptions), answering.target_events(targets))
+        )["responses"]
+        return self.responses.step(self._merged(joining.row_events(rows), joining.response_events(responses)))["joined"]
 
     def _merged(self, *tables: pa.Table) -> pa.Table:
         """One table of two, interleaved at random; the order inside each stays."""
@@ -103,6 +113,7 @@ def oracle(rows: dict[int, tuple[Row, str | None]], targets: dict[str, Row], how
 @given(batches, st.sampled_from(["inner", "left"]), st.integers(1, 3), st.randoms(use_true_random=False))
 def test_every_step_equals_the_oracle(steps: list[list[Change]], how: How, buckets: int, rng: random.Random) -> None:
     chain, reader = Chain(how, buckets, rng), Reader("id")
+    arrived = Counter[str]()
     rows: dict[int, tuple[Row, str | None]] = {}
     targets: dict[str, Row] = {}
     for batch in steps:
@@ -115,6 +126,10 @@ def test_every_step_equals_the_oracle(steps: list[list[Change]], how: How, bucke
         assert {(key, row["owner"]) for row in held for key in row["subscribers"]} == referring
         assert {row["owner"] for row in held if row["right"]} == targets.keys()
         assert {row["id"] for row in chain.responses.table.to_pylist()} == rows.keys()
+        arrived.update(change[0] for change in batch)
+        counters = chain.subscriptions.counters + chain.responses.counters
+        assert counters["rows_changed"] + counters["rows_unchanged"] == arrived["row"]
+        assert counters["targets_changed"] + counters["targets_unchanged"] == arrived["target"]
 
 
 @given(batches)
@@ -130,22 +145,23 @@ def test_a_target_is_sent_to_all_that_refer_to_it() -> None:
     chain.step([("row", key, {"title": "t"}, "ab"[key % 2]) for key in (1, 2, 3)])
     joined = chain.step([("target", "b", {"name": "x"}, None)])
     assert sorted(row["id"] for row in joined.to_pylist()) == [1, 3]
-    assert chain.subscriptions.counters["responses"] == 2
+    assert chain.subscriptions.counters["targets_responses"] == 2
 
 
 def test_a_response_to_a_reference_that_is_no_longer_true_is_left_out() -> None:
     """The row turned from a to b, and the response of a comes after that of b."""
-    operator = Responses(KEY, REFERENCE, ROW, TARGET, "inner")
+    join = join_of("inner")
+    operator = Responses(join)
     state = operator.state_schema.empty_table()
     ids = pa.array([1], pa.int64())
     responses = pa.table(
         [pa.array([1, 1], pa.int64()), pa.array(["b", "a"]), pa.array([{"name": "new"}, {"name": "old"}], TARGET)],
-        schema=Subscriptions(KEY, REFERENCE, TARGET).outputs["responses"],
+        schema=Subscriptions(join).outputs["responses"],
     )
-    turned = operator.row_events(ids, pa.array(["b"]), pa.array([{"title": "t"}], ROW))
+    turned = operator.row_events(join.rows(ids, pa.array(["b"]), pa.array([{"title": "t"}], ROW)))
     at_once = operator.step(state, pa.concat_tables([operator.response_events(responses), turned]), Watermarks())
     assert at_once.outputs["joined"].to_pylist() == [{"id": 1, "left": {"title": "t"}, "right": {"name": "new"}}]
-    assert at_once.counters["responses_stale"] == 1
+    assert at_once.counters["rows_responses_stale"] == 1
 
     known = operator.step(state, turned, Watermarks())
     later = operator.step(known.state, operator.response_events(responses), Watermarks())

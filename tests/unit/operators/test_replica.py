@@ -21,7 +21,7 @@ Event = tuple[str, int, int, "str | None"]
 
 def table_of(events: list[Event]) -> pa.Table:
     rows = [
-        {"key": key, "eventTime": 0, "position": place, "kind": kind, "row": None if name is None else {"name": name}}
+        {"key": key, "position": place, "kind": kind, "row": None if name is None else {"name": name}}
         for key, place, kind, name in events
     ]
     return pa.Table.from_pylist(rows, schema=OPERATOR.event_schema)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, ExitCode
 from common.operators.sessions import STATE
 from common.runtime.checkpoint import MANIFEST, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
@@ -99,3 +100,21 @@ def test_clear_forgets_everything(tmp_path: Path) -> None:
     checkpoint.clear()
     assert checkpoint.load() is None
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_nothing_is_saved_where_the_checkpoint_before_is_not(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "kept")
+    checkpoint.save(replace(start(), step=1))
+    (tmp_path / "kept").rename(tmp_path / "elsewhere")
+    kept = written(checkpoint, 1, 0)
+    after = replace(start(), step=2, rounds=((kept, BucketState()),))
+    with pytest.raises(AdstreamError, match="what was saved there is gone") as gone:
+        checkpoint.save(after)
+    assert gone.value.code is ExitCode.UNAVAILABLE
+    shutil.rmtree(tmp_path / "kept")
+    (tmp_path / "elsewhere").rename(tmp_path / "kept")
+    with pytest.raises(AdstreamError, match="what was saved there is gone"):
+        checkpoint.save(after)  # its state went to the folder that was there meanwhile
+    assert Checkpoint(tmp_path / "kept").load() == replace(start(), step=1)
+    written(checkpoint, 1, 0)
+    checkpoint.save(after)

@@ -20,7 +20,7 @@ from common.streams.source import Source
 
 MINUTE = 60_000
 NOW = 1_800_000_000_000
-MEASURED = Metrics(3, NOW - 1_000, 0.25, NOW - 90_000, Position(), {"records_in": 10, "late-ones": 2}, {"open": 4})
+MEASURED = Metrics(3, NOW - 1_000, 0.25, 1.5, NOW - 90_000, Position(), {"records_in": 10, "late-ones": 2}, {"open": 4})
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -34,6 +34,7 @@ def test_every_counter_and_gauge_becomes_a_metric_by_one_rule() -> None:
         "adstream_late_ones_total": 2,
         "adstream_open": 4,
         "adstream_steps_total": 3,
+        "adstream_busy_seconds_total": 1.5,
         "adstream_step_seconds": 0.25,
         "adstream_step_timestamp_seconds": (NOW - 1_000) / 1000,
         "adstream_watermark_timestamp_seconds": (NOW - 90_000) / 1000,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pytest
 
+from common.config.jobs import jobs, settings_type, topology_of
 from common.contracts import contract
 from common.errors import AdstreamError, ExitCode
 from common.operators.sessions import EVENTS, Sessions
@@ -221,3 +222,8 @@ def test_a_sink_on_a_source_is_refused() -> None:
 
 def test_a_topology_without_an_operator_is_refused() -> None:
     assert refused(Topology("job", ())).startswith("topology 'job' has no keyed operator")
+
+
+@pytest.mark.parametrize("job", jobs())
+def test_every_job_of_the_suite_passes_under_its_defaults(job: str) -> None:
+    assert check(topology_of(job, settings_type(job)())).stages

@@ -1,0 +1,292 @@
+"""`adstream k8s`: a job on Kubernetes, from the manifests below `k8s/`."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.table import Table
+from rich.text import Text
+
+from common.cli.console import err_line, out
+from common.cli.options import Config, Job, Set
+from common.cli.request import job_settings
+from common.config.layers import Layers, pairs, settings
+from common.errors import AdstreamError, ExitCode
+from common.kubernetes.instance import SETTINGS_FILE, Instance
+from common.kubernetes.kubectl import Kubectl, dump
+from common.kubernetes.numbers import Numbers
+from common.kubernetes.objects import METRICS_PORT, STATE, Object, driver_of, selector, settings_name
+from common.kubernetes.render import MANIFESTS, overlay_folder, render
+from common.kubernetes.view import newest_driver, pod_view
+
+Overlay = Annotated[
+    str, Parameter(help="Where it runs and in which shape, a folder of k8s/overlays such as production/spark-driver.")
+]
+Namespace = Annotated[
+    str, Parameter(name=("--namespace", "-n"), show_default=False, help="Another namespace than the overlay's.")
+]
+Context = Annotated[str, Parameter(show_default=False, help="A context of the kubeconfig, if not its current one.")]
+Value = Annotated[
+    Sequence[str],
+    Parameter(
+        name="--value", negative="", show_default=False, help="INPUT=… or SINK=…: where streams are. Repeatable."
+    ),
+]
+Manifests = Annotated[Path, Parameter(show_default=False, help="The folder of the manifests; this checkout's k8s.")]
+
+app = App(name="k8s", help="Jobs on Kubernetes: render their manifests, release them, and see how they are.")
+app.command("common.cli.k8s_deploy:deploy", name="deploy")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A job and where it runs.
+
+    Attributes:
+        kubectl: The way there, in the namespace of the job.
+        instance: The job.
+        overlay: The folder of its overlay.
+        objects: What it is there.
+    """
+
+    kubectl: Kubectl
+    instance: Instance
+    overlay: Path
+    objects: tuple[Object, ...]
+
+
+def target(
+    job: str,
+    overlay: str,
+    namespace: str,
+    context: str,
+    values: Sequence[str],
+    config: Path | None,
+    assignments: Sequence[str],
+    manifests: Path,
+) -> Target:
+    """Renders a job; arguments as the commands take them.
+
+    Raises:
+        AdstreamError: There is no such job, overlay or setting, or kubectl is missing or can't render it.
+    """
+    folder = overlay_folder(overlay, manifests)
+    found = job_settings(job, config or _settings_file(folder), assignments)
+    instance = Instance(job, found, pairs("--value", values), namespace)
+    kubectl = Kubectl.found(context=context)
+    objects = render(kubectl, folder, instance)
+    where = namespace or str(objects[0]["metadata"].get("namespace", ""))
+    return Target(Kubectl(kubectl.program, where, context), instance, folder, objects)
+
+
+@app.command(name="render")
+def show(
+    job: Job,
+    /,
+    *,
+    overlay: Overlay,
+    namespace: Namespace = "",
+    values: Value = (),
+    config: Config = None,
+    assignments: Set = (),
+    manifests: Manifests = MANIFESTS,
+) -> None:
+    """Print the objects of a job; no cluster is asked.
+
+    adstream k8s render sessions --overlay local/flink-application --set gap=15m
+    """
+    print(dump(target(job, overlay, namespace, "", values, config, assignments, manifests).objects), end="")
+
+
+@app.command
+def diff(
+    job: Job,
+    /,
+    *,
+    overlay: Overlay,
+    namespace: Namespace = "",
+    context: Context = "",
+    values: Value = (),
+    config: Config = None,
+    assignments: Set = (),
+    manifests: Manifests = MANIFESTS,
+) -> int:
+    """Show what 'apply' would change on the cluster; exits with 1 where that is anything.
+
+    adstream k8s diff sessions --overlay production/spark-driver
+    """
+    there = target(job, overlay, namespace, context, values, config, assignments, manifests)
+    code, printed = there.kubectl.run("diff", "--filename=-", text=dump(there.objects), accepted=(0, 1))
+    print(printed, end="")
+    return ExitCode.DIFFERENT if code else ExitCode.OK
+
+
+@app.command
+def apply(
+    job: Job,
+    /,
+    *,
+    overlay: Overlay,
+    namespace: Namespace = "",
+    context: Context = "",
+    values: Value = (),
+    config: Config = None,
+    assignments: Set = (),
+    manifests: Manifests = MANIFESTS,
+) -> None:
+    """Put a job's objects on the cluster, without the checks that 'deploy' makes.
+
+    adstream k8s apply sessions --overlay local/flink-application
+    """
+    there = target(job, overlay, namespace, context, values, config, assignments, manifests)
+    print(there.kubectl.apply(there.objects), end="")
+
+
+@app.command
+def status(
+    job: Job,
+    /,
+    *,
+    overlay: Overlay,
+    namespace: Namespace = "",
+    context: Context = "",
+    manifests: Manifests = MANIFESTS,
+) -> None:
+    """Show a job's pods, with their restarts, and its watermark, lag and records.
+
+    adstream k8s status sessions --overlay production/spark-driver
+    """
+    kubectl = target(job, overlay, namespace, context, (), None, (), manifests).kubectl
+    pods = kubectl.select("pods", selector(job))
+    table = Table("pod", "part", "phase", "ready", "restarts", "why", box=None)
+    for view in map(pod_view, pods):
+        ready = "yes" if view.ready else "no"
+        table.add_row(view.name, view.part, view.phase, ready, str(view.restarts), Text(view.reason))
+    out.print(table, highlight=False)
+    numbers = numbers_of(kubectl, pods)
+    if numbers is None:
+        err_line(f"job '{job}': no driver tells its numbers")
+        return
+    lag = "unknown" if math.isnan(numbers.lag) else f"{numbers.lag:,.1f} s"
+    out.print(
+        f"watermark lag {lag}, {numbers.steps:,} steps, {numbers.records:,} records in, {numbers.dead:,} dead letters",
+        highlight=False,
+    )
+
+
+@app.command
+def logs(
+    job: Job,
+    /,
+    *,
+    overlay: Overlay,
+    namespace: Namespace = "",
+    context: Context = "",
+    follow: Annotated[bool, Parameter(name=("--follow", "-f"), negative="", help="Go on until ^C.")] = False,
+    lines: Annotated[int, Parameter(help="How many lines of each container.")] = 50,
+    manifests: Manifests = MANIFESTS,
+) -> None:
+    """Print what a job's pods say, each line with its pod.
+
+    adstream k8s logs sessions --overlay production/spark-driver --follow
+    """
+    kubectl = target(job, overlay, namespace, context, (), None, (), manifests).kubectl
+    arguments = ["logs", f"--selector={selector(job)}", "--all-containers", "--prefix", f"--tail={lines}"]
+    if not follow:
+        print(kubectl.text(*arguments), end="")
+        return
+    line = kubectl.command(*arguments, "--follow", "--max-log-requests=50")
+    sys.stdout.flush()
+    os.execv(line[0], line)  # noqa: S606 kubectl goes on in the place of this process
+
+
+@app.command
+def scale(
+    job: Job,
+    /,
+    *,
+    overlay: Overlay,
+    parallelism: Annotated[int, Parameter(help="How many tasks step buckets side by side.")],
+    namespace: Namespace = "",
+    context: Context = "",
+    manifests: Manifests = MANIFESTS,
+) -> None:
+    """Let a running job go on with another parallelism; its other settings and values stay as they are on the cluster.
+
+    It stops, and goes on from its checkpoint. On Flink it gets as many task managers.
+
+    adstream k8s scale sessions --overlay production/flink-application --parallelism 6
+    """
+    there = target(job, overlay, namespace, context, (), None, (), manifests)
+    objects = render(there.kubectl, there.overlay, running(there, [f"parallelism={parallelism}"]))
+    print(there.kubectl.apply(objects), end="")
+
+
+@app.command
+def delete(
+    job: Job,
+    /,
+    *,
+    overlay: Overlay,
+    namespace: Namespace = "",
+    context: Context = "",
+    manifests: Manifests = MANIFESTS,
+) -> None:
+    """End a job: its objects go, and with them its pods. What it has kept and written below /data stays.
+
+    adstream k8s delete sessions --overlay local/flink-application
+    """
+    there = target(job, overlay, namespace, context, (), None, (), manifests)
+    # Also ConfigMaps of earlier releases, whose names are no longer rendered.
+    kinds = sorted({item["kind"] for item in there.objects if item["kind"] not in STATE} | {"Job"})
+    print(
+        there.kubectl.text(
+            "delete", ",".join(kinds), f"--selector={selector(job)}", "--ignore-not-found", "--wait=true"
+        ),
+        end="",
+    )
+
+
+def numbers_of(kubectl: Kubectl, pods: Sequence[Object]) -> Numbers | None:
+    """The numbers that a job's driver serves; None while none does."""
+    driver = newest_driver(pods)
+    if driver is None:
+        return None
+    path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{driver.name}:{METRICS_PORT}/proxy/metrics"
+    try:
+        return Numbers.of(kubectl.text("get", f"--raw={path}"))
+    except AdstreamError as error:
+        if error.code is ExitCode.UNAVAILABLE:
+            raise
+        return None  # it has not opened the port yet, or is about to end
+
+
+def running(there: Target, assignments: Sequence[str]) -> Instance:
+    """A job as it runs on the cluster, with some settings assigned anew.
+
+    Raises:
+        AdstreamError: It does not run there, or a setting is not valid.
+    """
+    live = there.kubectl.get([driver_of(there.objects)])
+    if not live:
+        raise AdstreamError(f"job '{there.instance.job}' does not run there", "adstream k8s deploy starts it")
+    values = dict(there.kubectl.json("get", "configmap", settings_name(live[0]))["data"])
+    with TemporaryDirectory(prefix="adstream-") as folder:
+        file = Path(folder, SETTINGS_FILE)
+        file.write_text(values.pop(SETTINGS_FILE))
+        found = settings(there.instance.job, Layers(file, {}, assignments))
+    return replace(there.instance, settings=found, literals=values)
+
+
+def _settings_file(overlay: Path) -> Path | None:
+    """The overlay's own settings, if it has some."""
+    path = overlay / SETTINGS_FILE
+    return path if path.exists() else None

@@ -1,0 +1,1 @@
+"""Jobs on Kubernetes: the manifests below `k8s/` for one job, and what a release is. No engine, and no client but kubectl."""

@@ -1,0 +1,94 @@
+"""A running job's numbers, from the text that it serves at `/metrics`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+
+PREFIX = "adstream_"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a release is judged by.
+
+    Attributes:
+        steps: Steps that are complete since the job's first.
+        records: Records that it took since then, the bad ones included.
+        dead: Bad records since then.
+        watermark: The watermark in epoch seconds; not a number before the first.
+        lag: How far the watermark is behind the clock, in seconds; not a number where there is none.
+    """
+
+    steps: int = 0
+    records: int = 0
+    dead: int = 0
+    watermark: float = math.nan
+    lag: float = math.nan
+
+    @classmethod
+    def of(cls, text: str) -> Numbers:
+        """Reads Prometheus' text format; what is missing is as before the first step."""
+        found: Mapping[str, float] = {
+            sample.name.removeprefix(PREFIX): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+        return cls(
+            steps=int(found.get("steps_total", 0)),
+            records=int(found.get("records_in_total", 0)),
+            dead=int(found.get("dead_letters_total", 0)),
+            watermark=found.get("watermark_timestamp_seconds", math.nan),
+            lag=found.get("watermark_lag_seconds", math.nan),
+        )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a release may do.
+
+    Attributes:
+        dead_share: The largest share of the records since the release that may be bad.
+        dead_free: So many bad records are never a burst.
+        lag_slack: By how many seconds the watermark may be further behind than before the release, and yet be well.
+    """
+
+    dead_share: float = 0.01
+    dead_free: int = 10
+    lag_slack: float = 60.0
+
+
+def burst(before: Numbers, after: Numbers, bounds: Bounds) -> str:
+    """Why the bad records since a release are a burst; empty where they are none."""
+    dead, records = after.dead - before.dead, after.records - before.records
+    if dead <= bounds.dead_free or dead <= bounds.dead_share * records:
+        return ""
+    return f"{dead:,} of {records:,} records since the release are dead letters"
+
+
+def behind(before: Numbers, samples: Iterable[Numbers], bounds: Bounds) -> str:
+    """Why a job does not catch up; empty where it does, or has.
+
+    It is well where it is about as near as before the release, or where its watermark moves faster than the clock.
+    One that takes no step has nothing to take as long as it is ready: that is what its probe asks.
+
+    Args:
+        before: The last numbers before the release; all zero of a job that is new.
+        samples: The numbers since, in order.
+        bounds: What is allowed.
+    """
+    seen = list(samples)
+    if not seen:
+        return "it has told no numbers"
+    first, last = seen[0], seen[-1]
+    if last.steps == before.steps:
+        return ""
+    if math.isnan(last.lag):
+        return "" if math.isnan(before.lag) else "its watermark is no longer known"
+    near = 0.0 if math.isnan(before.lag) else before.lag
+    if last.lag <= near + bounds.lag_slack or last.lag < first.lag:
+        return ""
+    return f"its watermark is {last.lag:,.0f} s behind and does not catch up (before the release {near:,.0f} s)"

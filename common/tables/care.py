@@ -1,0 +1,173 @@
+"""Looking at tables, and keeping them in shape: small files are joined, old ones dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from common.errors import AdstreamError
+from common.names import pick
+from common.streams.delta import DELTA_LOG, delta_library
+from common.tables.delta import STEP, again
+from common.tables.layout import sql_name
+
+_HOUR = 3_600_000
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a table.
+
+    Attributes:
+        number: Its number.
+        written: When, in epoch ms.
+        operation: What made it, as Delta calls it: `WRITE`, `MERGE`, `OPTIMIZE`.
+        step: The step of the job that it holds; None for what no step made.
+        change: What it did, in rows or files.
+    """
+
+    number: int
+    written: int
+    operation: str
+    step: int | None
+    change: Mapping[str, int]
+
+
+def tables(folder: Path) -> dict[str, Any]:
+    """The Delta tables right below a folder, by name, each at its newest version."""
+    delta = delta_library()
+    return {path.name: delta.DeltaTable(str(path)) for path in sorted(folder.glob("*")) if (path / DELTA_LOG).is_dir()}
+
+
+def table(folder: Path, name: str) -> Any:
+    """One of the tables below a folder.
+
+    Raises:
+        AdstreamError: There is no such table.
+    """
+    found = tables(folder)
+    if not found:
+        raise AdstreamError(f"output '{folder}' holds no tables", "give the --output of a job that keeps tables")
+    return found[pick("table", name, found)]
+
+
+def at_version(opened: Any, version: int | None, moment: str) -> Any:
+    """A table as it was.
+
+    Args:
+        opened: The table.
+        version: The number of a version; None for the newest, or that of the moment.
+        moment: A time such as `2026-01-31T12:00:00Z`; empty for none.
+
+    Raises:
+        AdstreamError: There is no such version, its files are gone, or the time is none.
+    """
+    if version is None and not moment:
+        return opened
+    newest = opened.version()
+    try:
+        opened.load_as_version(_moment(moment) if version is None else version)
+    except (delta_library().exceptions.DeltaError, OSError, OverflowError) as error:
+        raise AdstreamError(
+            f"table '{opened.metadata().name}' has no version {moment if version is None else version}",
+            f"see 'adstream tables history'; the newest is {newest}",
+        ) from error
+    return opened
+
+
+def rows(opened: Any, limit: int) -> pa.Table:
+    """The first rows of a table; a table has no order."""
+    return pa.table(delta_library().QueryBuilder().register("t", opened).execute(f"SELECT * FROM t LIMIT {limit}"))
+
+
+def query(folder: Path, sql: str) -> pa.Table:
+    """What a query gives over the tables below a folder; `-` in the name of a table is `_` there.
+
+    Raises:
+        AdstreamError: The query is refused.
+    """
+    delta = delta_library()
+    builder = delta.QueryBuilder()
+    for name, opened in tables(folder).items():
+        builder.register(sql_name(name), opened)
+    try:
+        return pa.table(builder.execute(sql))
+    except delta.exceptions.DeltaError as error:
+        said = " ".join(str(error).split())
+        raise AdstreamError(f"the query is refused ({said})", "names with capitals stand in double quotes") from error
+
+
+def history(opened: Any) -> Iterator[Version]:
+    """The versions of a table, the newest first."""
+    for entry in opened.history():
+        told = entry.get("operationMetrics", {})
+        change = {name: int(told[key]) for name, key in _CHANGES.items() if int(told.get(key) or 0)}
+        step = entry.get(STEP)
+        yield Version(
+            entry["version"], entry["timestamp"], entry["operation"], None if step is None else int(step), change
+        )
+
+
+_CHANGES = {
+    "rows added": "num_added_rows",
+    "rows inserted": "num_target_rows_inserted",
+    "rows updated": "num_target_rows_updated",
+    "rows deleted": "num_target_rows_deleted",
+    "files added": "numFilesAdded",
+    "files removed": "numFilesRemoved",
+    "files deleted": "numDeletedFiles",
+}
+"""What of a version's metrics is shown."""
+
+
+def compact(opened: Any, size: int) -> tuple[int, int]:
+    """Joins small files into larger ones, in a version that holds the same rows; gives files before and after.
+
+    Args:
+        opened: The table.
+        size: About how large a file shall be, in bytes.
+
+    Raises:
+        AdstreamError: A job wrote to it each time that this was tried (`UNAVAILABLE`).
+    """
+    before = len(opened.file_uris())
+
+    def attempt() -> None:
+        opened.update_incremental()
+        opened.optimize.compact(target_size=size)
+
+    again(attempt, f"table '{opened.metadata().name}'")
+    return before, len(opened.file_uris())
+
+
+def vacuum(opened: Any, older_than: int, *, dry_run: bool) -> list[str]:
+    """Drops files that no version younger than some age needs: older versions can then not be read any more.
+
+    Files that a job left when it was killed go, too.
+
+    Args:
+        opened: The table.
+        older_than: The age, in ms; whole hours count.
+        dry_run: Whether they are only told.
+
+    Returns:
+        The names of the files.
+    """
+    hours = older_than // _HOUR
+    gone: list[str] = opened.vacuum(retention_hours=hours, dry_run=dry_run, enforce_retention_duration=False, full=True)
+    return gone
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise AdstreamError(f"'{text}' is not a time", "write it as 2026-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise AdstreamError(f"'{text}' has no zone", f"write it as {text}Z")
+    return moment

@@ -1,0 +1,43 @@
+"""An engine's process, started as the command line does it, to be killed or stopped by a test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from common.engines.launch import save_spec
+from common.engines.registry import command, environment
+from common.runtime.spec import JobSpec
+
+
+def started(
+    spec: JobSpec, main: Path | None = None, log: Path | None = None, **variables: str
+) -> subprocess.Popen[bytes]:
+    """Starts a run, in a process group of its own.
+
+    Args:
+        spec: The run.
+        main: What is run in the place of the engine's main module.
+        log: What gets all that it says, behind what is there already; nobody if absent.
+        variables: What its environment has besides.
+    """
+    line = command(save_spec(spec), spec)
+    if main is not None:
+        line[-2] = str(main)
+    with (log or Path(os.devnull)).open("ab") as said:
+        return subprocess.Popen(
+            line,
+            env={**os.environ, **environment(spec), **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def kill(run: subprocess.Popen[bytes]) -> None:
+    """Kills a run, with all its processes and without a warning."""
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
