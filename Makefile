@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 SAMPLE := build/open-bandit
 SHOP := build/open-bandit-database
 LANDED := ad-views,ad-clicks,advertisements,ad-sessions,ad-engagements
-FAST := not slow and not recovery and not integration and not k8s
+FAST := not slow and not recovery and not integration and not k8s and not notebooks
 SOURCES := pyproject.toml uv.lock
 # What changed contracts are compared with: where this branch left main; on main itself, the commit before.
 BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null); \
@@ -112,6 +112,10 @@ recovery: setup ## Jobs that are killed, starved and rescaled on every engine: w
 .PHONY: integration
 integration: setup ## Streams on real services: Kafka, a schema registry, PostgreSQL, Connect, S3
 	.venv/bin/pytest tests/integration -m integration $(PYTEST_ARGS)
+
+.PHONY: notebooks
+notebooks: setup ## The notebooks, run from their first cell to their last
+	.venv/bin/pytest tests/notebooks $(PYTEST_ARGS)
 
 .PHONY: k8s
 k8s: setup ## Jobs on a real Kubernetes, the one that KUBECONFIG names
