@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.errors import AdstreamError
+from common.files import staged
 from common.operators.buckets import hash64
 from common.operators.rows import keep
 
@@ -136,13 +136,13 @@ class Segments:
         return segment
 
     def _write(self, path: str, segment: pa.Table) -> None:
-        target = Path(self.root, path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         # A task that is run twice at once writes the same rows twice; neither sees the other's half.
-        staged = target.with_suffix(f".{uuid4().hex}")
-        with pa.OSFile(str(staged), "wb") as file, pa.ipc.new_stream(file, segment.schema) as stream:
+        with (
+            staged(Path(self.root, path)) as place,
+            pa.OSFile(str(place), "wb") as file,
+            pa.ipc.new_stream(file, segment.schema) as stream,
+        ):
             stream.write_table(segment.combine_chunks())
-        staged.replace(target)
 
 
 def _unreadable(place: Path, reason: Exception | str) -> AdstreamError:
