@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Breaks = Literal["nobody", "readers", "rules"]
 """Whom a change breaks: nobody; readers, if there are any, that do not act; the rules of compatibility, whoever reads."""
 NOTHING = "nothing"
-_JUDGED = "expect to be given what keeps the rules as they are now; all else is a dead letter"
 _SEEN = "look whether it matters"
+_LETTERS = "know that records which break a rule come no more: they are dead letters"
 _MEND = "not be deployed with this contract before it is mended"
 
 
@@ -85,7 +85,7 @@ def _removed(contract: Contract) -> Change:
 
 def _change(stream: str, before: Traversable, after: Traversable) -> Change:
     old, new = load_from(before, stream), load_from(after, stream)
-    differences = (*_schemas(stream, before, after), *_metas(old.meta, new.meta), *_tables(old, new))
+    differences = (*_schemas(stream, before, after), *_metas(old.meta, new.meta), *_lists(old, new))
     consumers = tuple(dict.fromkeys((*old.meta.consumers, *new.meta.consumers)))
     return Change(stream, new.meta.owner, consumers, differences)
 
@@ -151,11 +151,12 @@ def _metas(old: StreamMeta, new: StreamMeta) -> Iterator[Difference]:
             yield Difference(what, *asked[name])
 
 
-def _tables(old: Contract, new: Contract) -> Iterator[Difference]:
-    """The files of its rules that list other values."""
-    for name in sorted(old.tables.keys() & new.tables.keys()):
-        if old.tables[name] != new.tables[name]:
-            yield Difference(f"{name} lists other values", _JUDGED)
+def _lists(old: Contract, new: Contract) -> Iterator[Difference]:
+    """The files of values that rules name; one that is new or gone comes with another rule."""
+    before, after = dict(old.tables), dict(new.tables)
+    for name in sorted(before.keys() & after.keys()):
+        if before[name] != after[name]:
+            yield Difference(f"{name}: its values are others", _LETTERS)
 
 
 def consequences(old: StreamMeta, new: StreamMeta) -> Mapping[str, tuple[str, Breaks]]:
@@ -171,8 +172,8 @@ def consequences(old: StreamMeta, new: StreamMeta) -> Mapping[str, tuple[str, Br
         "partitions": ("begin anew (adstream reset): keys lie in other partitions", "readers"),
         "compaction": ("expect only the last record of each key" if new.compaction else NOTHING, "nobody"),
         "compatibility": (f"know that a new version keeps '{new.compatibility}' only", "nobody"),
+        "rules": (_LETTERS, "nobody"),
         "deprecated": (f"move away: {new.deprecated}" if new.deprecated else NOTHING, "nobody"),
-        "rules": (_JUDGED, "nobody"),
         "retention": (_kept(old.retention, new.retention), "nobody"),
     }
 
@@ -186,14 +187,15 @@ def _kept(before: int | None, after: int | None) -> str:
 def _shown(name: str, value: object) -> str:
     if name == "retention":
         return "for ever" if value is None else format_duration(int(str(value)))
-    if name == "rules" and isinstance(value, dict):
-        return "; ".join(f"{key}: {_rule(rule)}" for key, rule in value.items()) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {' '.join(items)}" for key, items in value.items() if items) or "none"
+        return ", ".join(f"{key} {_listed(items)}" for key, items in value.items() if items) or "none"
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
     return "none" if value is None else str(value)
 
 
-def _rule(declared: object) -> str:
-    return f"{declared['field']} in {declared['listed']}" if isinstance(declared, dict) else str(declared)
+def _listed(items: object) -> str:
+    """What stands below a name: an expression, or several values."""
+    if isinstance(items, dict):
+        return " ".join(f"{key} {item}" for key, item in items.items())
+    return " ".join(map(str, items)) if isinstance(items, tuple) else str(items)

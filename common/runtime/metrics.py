@@ -8,11 +8,11 @@ They are for people and their tools. Nothing is computed from them: the checkpoi
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from common.files import staged
 from common.operators.step import BEGINNING
 from common.runtime.checkpoint import METRICS, Manifest
 from common.streams.folder import Position
@@ -65,10 +65,8 @@ class Metrics:
 
     def save(self, checkpoint: Path) -> None:
         """Puts them into a checkpoint's folder, in the place of those that are there."""
-        checkpoint.mkdir(parents=True, exist_ok=True)
-        staged = checkpoint / f"{METRICS}.{os.getpid()}"
-        staged.write_text(json.dumps(asdict(self)))
-        staged.replace(checkpoint / METRICS)
+        with staged(checkpoint / METRICS) as place:
+            place.write_text(json.dumps(asdict(self)))
 
     @classmethod
     def load(cls, checkpoint: Path) -> Metrics:

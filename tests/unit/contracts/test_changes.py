@@ -131,6 +131,12 @@ def test_a_published_version_can_not_vanish_with_its_entry(before: Path, after: 
             "nobody",
         ),
         ({"consumers": ["ads"]}, "consumers: none → ads", NOTHING, "nobody"),
+        (
+            {"rules": {"ad-known": "value.advertisementId > 0"}},
+            "rules: none → ad-known value.advertisementId > 0",
+            "they are dead letters",
+            "nobody",
+        ),
         ({"compatibility": "backward"}, "compatibility: full_transitive → backward", "keeps 'backward' only", "nobody"),
     ],
 )
@@ -158,6 +164,15 @@ def test_streams_come_and_go(before: Path, after: Path, tmp_path: Path) -> None:
     assert the_change(after, before).differences == (Difference("the stream is new"),)
     (tmp_path / "none").mkdir()
     assert {change.differences[0].what for change in changes(tmp_path / "none", before)} == {"the stream is new"}
+
+
+def test_a_list_of_values_that_a_rule_names_is_compared(before: Path, after: Path) -> None:
+    path = after / "customer-rows" / "countries.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    (change,) = changes(before, after)
+    (difference,) = change.differences
+    assert difference.what == "countries.csv: its values are others"
+    assert difference.breaks == "nobody"
 
 
 def test_every_field_of_a_contract_has_a_consequence() -> None:
