@@ -63,7 +63,7 @@ def main(
             arrivals are made up, and right is what the job's oracle says.
         assignments: Settings of the job, with `input` only.
         strikes: How many faults befall a job.
-        minutes: After how many no more schedules are begun, and nothing more befalls a job.
+        minutes: After how many no more schedules are begun, and no more than one fault befalls a job.
         table_only: Play nothing: show what earlier ones gave, as they are kept in build/recovery.
     """
     if table_only:
