@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from common.cli.console import out
+from common.cli.last import last_spec
 from common.cli.options import Job, duration
-from common.cli.progress import last_spec
 from common.engines.entry import log_to
 from common.errors import AdstreamError
 from common.runtime.run import now_ms
@@ -80,7 +80,7 @@ def autoscale(
     if dry_run:
         out.print("dry run: nothing is changed", highlight=False)
     while True:
-        look(limits, output, scaler, partial(last_spec, job, output, None), now_ms())
+        look(limits, output, scaler, partial(last_spec, job, output), now_ms())
         if once:
             return
         time.sleep(pause)

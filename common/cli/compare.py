@@ -20,7 +20,7 @@ from common.cli.console import following, out
 from common.cli.options import Config, Format, Input, Job, Set
 from common.cli.request import Request, job_settings, prepare
 from common.config.jobs import report_of
-from common.contracts.contract import load
+from common.contracts.contract import OPERATIONS, load
 from common.engines.launch import launch
 from common.engines.registry import ENGINES
 from common.errors import AdstreamError, ExitCode
@@ -29,8 +29,6 @@ from common.runtime.spec import JobSpec
 from common.streams.json_text import json_lines
 from common.streams.materialise import digest, table
 
-OPERATIONS = "adstream.operations"
-"""The namespace of streams that are no part of the answer: what is late depends on the steps, what is dead on the files."""
 SHOWN_DIGITS = 16
 SHOWN_CHARACTERS = 300
 
@@ -200,12 +198,18 @@ def differing(one: Answer, other: Answer) -> str:
 def first_difference(one: Answer, other: Answer) -> str:
     """What each of two answers has at the first place where they differ, in the order of the records' JSON texts."""
     stream = differing(one, other)
-    ours, theirs = json_lines(one.tables[stream]), json_lines(other.tables[stream])
+    note = f" ({other.late - one.late:+,} late events)" if one.late != other.late else ""
+    named = ((each.variant.name, each.tables[stream]) for each in (one, other))
+    return shown_difference(*named) + note
+
+
+def shown_difference(one: tuple[str, pa.Table], other: tuple[str, pa.Table]) -> str:
+    """What each of two tables, with their names, has at the first place where they differ, as `first_difference`."""
+    ours, theirs = json_lines(one[1]), json_lines(other[1])
     both = min(len(ours), len(theirs))
     place = pc.index(pc.not_equal(ours[:both], theirs[:both]), True).as_py()
     place = both if place < 0 else place
-    note = f" ({other.late - one.late:+,} late events)" if one.late != other.late else ""
-    return f"{one.variant.name} has {_shown(ours, place)}\n{other.variant.name} has {_shown(theirs, place)}{note}"
+    return f"{one[0]} has {_shown(ours, place)}\n{other[0]} has {_shown(theirs, place)}"
 
 
 def _shown(lines: pa.Array, place: int) -> str:

@@ -8,7 +8,21 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from common.cli import compare, contracts, data, dead_letters, engines, lineage, new, plan, report, run, services
+from common.cli import (
+    checkpoints,
+    compare,
+    contracts,
+    data,
+    dead_letters,
+    engines,
+    lineage,
+    new,
+    orders,
+    plan,
+    report,
+    run,
+    services,
+)
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
@@ -36,6 +50,10 @@ LAG = """Show how far a job is behind its input streams.
     adstream lag sessions --output out --watch
 
 `out` is the `--output` of the job's runs.
+"""
+REPROCESS = """Run a job again over its past, into a new stream that can take the place of the live one.
+
+    adstream reprocess sessions --output out --into ad-sessions-2
 """
 RESET = """Let a job begin anew: forget its state, and where it was in its streams.
 
@@ -67,7 +85,12 @@ for command in (run.run, report.report, plan.plan, lineage.lineage, compare.comp
     app.command(command)
 app.register_install_completion_command(help="Let your shell complete commands, options and names.")
 app.command(data.generate, help=data.GENERATE_HELP)
+app.command(data.generate_catalogue, help=data.CATALOGUE_HELP)
 app.command(data.imports)
+app.command(orders.stop)
+app.command(orders.scale)
+app.command(orders.move)
+app.command(checkpoints.app)
 app.command(contracts.app)
 app.command(dead_letters.app)
 app.command(new.app)
@@ -78,6 +101,7 @@ app.command("common.cli.streams:app", name="streams", help="The streams of a bro
 app.command("common.cli.progress:lag", name="lag", help=LAG)
 app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
 app.command("common.cli.progress:reset", name="reset", help=RESET)
+app.command("common.cli.reprocess:reprocess", name="reprocess", help=REPROCESS)
 app.command("common.cli.tables:app", name="tables", help="The Delta tables that streams were landed in.")
 app.command("common.cli.autoscale:autoscale", name="autoscale", help="Give a running job more tasks, or fewer.")
 app.command("common.cli.liberate:liberate", name="liberate", help=LIBERATE)

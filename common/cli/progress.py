@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, get_args
 
 from cyclopts import App, Parameter
@@ -15,11 +13,10 @@ from rich.prompt import Confirm
 from rich.table import Table
 
 from common.cli.console import err, out
+from common.cli.last import LastCheckpoint, LastOutput, last_spec
 from common.cli.options import Job
-from common.config.jobs import jobs
-from common.engines.launch import SPEC, only_writer
+from common.engines.launch import only_writer
 from common.errors import AdstreamError
-from common.names import pick
 from common.runtime.offsets import Offsets
 from common.runtime.reset import empty, forget
 from common.runtime.spec import JobSpec
@@ -30,11 +27,6 @@ from common.streams.source import BROKER
 
 WATCH_SECONDS = 2.0
 
-Output = Annotated[Path, Parameter(help="The --output of the job's runs: there lies what is known of the last one.")]
-CheckpointFolder = Annotated[
-    Path | None, Parameter(help="The folder of the kept state; that of the last run if absent.", show_default=False)
-]
-
 app = App(name="offsets", help="Show where a job goes on in its streams, and move it while it does not run.")
 
 
@@ -42,8 +34,8 @@ def lag(
     job: Job,
     /,
     *,
-    output: Output,
-    checkpoint: CheckpointFolder = None,
+    output: LastOutput,
+    checkpoint: LastCheckpoint = "",
     watch: Annotated[bool, Parameter(negative="", help="Show it again every two seconds, until ^C.")] = False,
 ) -> None:
     """Show how far a job is behind its input streams, by partition; it may be running.
@@ -63,7 +55,7 @@ def lag(
 
 
 @app.command
-def show(job: Job, /, *, output: Output, checkpoint: CheckpointFolder = None) -> None:
+def show(job: Job, /, *, output: LastOutput, checkpoint: LastCheckpoint = "") -> None:
     """Show the offsets that a job takes next.
 
     adstream offsets show sessions --output out
@@ -77,8 +69,8 @@ def to_start(
     job: Job,
     /,
     *,
-    output: Output,
-    checkpoint: CheckpointFolder = None,
+    output: LastOutput,
+    checkpoint: LastCheckpoint = "",
     to: Annotated[str, Parameter(help="earliest, latest, or a time in epoch ms.")] = "earliest",
 ) -> None:
     """Move a job in all its partitions. Its state stays: `adstream reset` lets it begin anew.
@@ -93,7 +85,7 @@ def to_start(
 
 
 @app.command
-def advance(job: Job, /, *, output: Output, checkpoint: CheckpointFolder = None) -> None:
+def advance(job: Job, /, *, output: LastOutput, checkpoint: LastCheckpoint = "") -> None:
     """Move a job past records that expired before it took them: their loss is accepted.
 
     adstream offsets advance sessions --output out
@@ -108,8 +100,8 @@ def set_(
     job: Job,
     /,
     *assignments: Annotated[str, Parameter(help="PARTITION=OFFSET, such as ad-views/0=1500.")],
-    output: Output,
-    checkpoint: CheckpointFolder = None,
+    output: LastOutput,
+    checkpoint: LastCheckpoint = "",
 ) -> None:
     """Move a job in some of its partitions.
 
@@ -125,8 +117,8 @@ def reset(
     job: Job,
     /,
     *,
-    output: Output,
-    checkpoint: CheckpointFolder = None,
+    output: LastOutput,
+    checkpoint: LastCheckpoint = "",
     outputs: Annotated[bool, Parameter(negative="", help="Also drop the records of its output streams.")] = False,
     yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
 ) -> None:
@@ -153,22 +145,6 @@ def reset(
         if streams:
             empty(spec, streams)
         out.print(f"job '{job}' begins anew with its next run", highlight=False)
-
-
-def last_spec(job: str, output: Path, checkpoint: Path | None) -> JobSpec:
-    """What a job's last run into an output folder was.
-
-    Raises:
-        AdstreamError: There was none, or it was of another job.
-    """
-    pick("job", job, jobs())
-    path = output / SPEC
-    if not path.exists():
-        raise AdstreamError(f"output '{output}': no run is known there", "give the --output of the job's runs")
-    spec = JobSpec.load(path)
-    if spec.job != job:
-        raise AdstreamError(f"output '{output}' is of the job '{spec.job}', not of '{job}'", "give that of its own")
-    return replace(spec, checkpoint=str(checkpoint.absolute())) if checkpoint else spec
 
 
 def _lag_table(spec: JobSpec) -> Table:

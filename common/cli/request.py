@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import cast, get_args
@@ -12,11 +12,13 @@ from typing import cast, get_args
 from common.config.job import JobSettings
 from common.config.jobs import jobs
 from common.config.layers import Layers, settings
+from common.engines import registry
 from common.engines.registry import ENGINES
 from common.errors import AdstreamError
 from common.names import pick
 from common.runtime.run import Run
 from common.runtime.spec import Format, JobSpec, Mode
+from common.storage import below, is_remote
 from common.streams.source import BROKER
 from common.topology.checks import check
 from common.topology.plan import Plan
@@ -37,7 +39,7 @@ class Request:
     engine: str
     input: str
     output: Path
-    checkpoint: Path | None = None
+    checkpoint: str = ""
     mode: str = "batch"
     format: str = "jsonl"
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -47,6 +49,8 @@ class Request:
     options: Mapping[str, str] = field(default_factory=dict)
     sink: str = ""
     metrics: str = ""
+    into: str = ""
+    until: Mapping[str, int] = field(default_factory=dict)
 
 
 def job_settings(job: str, config: Path | None, assignments: Sequence[str]) -> JobSettings:
@@ -70,7 +74,7 @@ def spec_of(request: Request) -> JobSpec:
         mode=cast("Mode", pick("mode", request.mode, get_args(Mode))),
         input=_place(request.input),
         output=str(request.output.absolute()),
-        checkpoint=str((request.checkpoint or request.output / CHECKPOINT).absolute()),
+        checkpoint=_checkpoint(request),
         format=cast("Format", pick("format", request.format, get_args(Format))),
         settings=request.settings,
         until_caught_up=request.until_caught_up or request.drain,
@@ -78,6 +82,8 @@ def spec_of(request: Request) -> JobSpec:
         options=request.options,
         sink=request.sink,
         metrics=request.metrics,
+        into=request.into,
+        until=request.until,
     )
     if spec.mode == "batch" and spec.until_caught_up:
         option = "--drain" if spec.drain else "--until-caught-up"
@@ -85,6 +91,12 @@ def spec_of(request: Request) -> JobSpec:
     if spec.mode == "batch" and spec.metrics:
         raise AdstreamError("--metrics-port has no meaning in batch mode", "leave it out, or add --mode stream")
     return spec
+
+
+def request_of(spec: JobSpec) -> Request:
+    """The request that leads to a spec again."""
+    asked = {each.name: getattr(spec, each.name) for each in fields(Request) if each.name != "overwrite"}
+    return Request(**{**asked, "output": Path(spec.output)})
 
 
 def prepare(request: Request) -> JobSpec:
@@ -108,6 +120,7 @@ def checked(request: Request) -> Run:
         AdstreamError: A check failed.
     """
     spec = spec_of(request)
+    registry.check(spec)
     _check_sink(spec, check(spec.topology()))
     if Path(spec.output).exists() and not Path(spec.output).is_dir():
         raise AdstreamError(f"output '{spec.output}' is not a folder", "choose another --output")
@@ -133,6 +146,14 @@ def checked(request: Request) -> Run:
 def _place(text: str) -> str:
     """An input's address, or its folder as an absolute path."""
     return text if text.startswith(BROKER) else str(Path(text).absolute())
+
+
+def _checkpoint(request: Request) -> str:
+    """Where the state is kept, as an absolute path or a URL."""
+    block = cast("Mapping[str, str]", request.settings.get("checkpoint", {}))
+    of_job = below(block["storage"], request.job) if block.get("storage") else ""
+    place = request.checkpoint or of_job or str(request.output / CHECKPOINT)
+    return place if is_remote(place) else str(Path(place).absolute())
 
 
 def _check_sink(spec: JobSpec, plan: Plan) -> None:

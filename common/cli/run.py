@@ -15,15 +15,16 @@ from cyclopts import Parameter
 
 from common.cli.console import echo, err_line, following, out, show_pairs
 from common.cli.options import Config, Format, Input, Job, Option, Output, Set, duration
-from common.cli.request import Request, checked, job_settings, prepare
+from common.cli.request import Request, checked, job_settings, prepare, spec_of
 from common.config.jobs import report_of
 from common.config.layers import pairs
 from common.engines.launch import launch, save_spec
-from common.engines.registry import command, environment, require
+from common.engines.registry import check, command, environment, require
 from common.errors import AdstreamError, ExitCode
 from common.lineage.runs import run_of, told
 from common.retry import retry as again
 from common.runtime.checkpoint import Checkpoint
+from common.runtime.orders import Order, withdrawn
 from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
@@ -50,8 +51,11 @@ def run(
         ),
     ] = "",
     checkpoint: Annotated[
-        Path | None, Parameter(help="The folder of the kept state; OUTPUT/_checkpoint if absent.")
-    ] = None,
+        str,
+        Parameter(
+            help="The folder of the kept state, or s3://BUCKET/PATH; OUTPUT/_checkpoint if absent.", show_default=False
+        ),
+    ] = "",
     config: Config = None,
     assignments: Set = (),
     options: Option = (),
@@ -119,11 +123,14 @@ def run(
         print(command_line(again(partial(prepare, request), patience, err_line)))
         return ExitCode.OK
     require(request.engine)
-    return show(persist(request, patience, partial(_told, partial(launch, watch=echo) if verbose else _watched)), sink)
+    start = partial(launch, watch=echo) if verbose else watched
+    return show(persist(request, patience, partial(telling, start)), sink)
 
 
 def persist(request: Request, patience: float, start: Callable[[JobSpec], Summary]) -> Summary:
     """Runs a request to its end; a broker or registry that is not there is waited for.
+
+    What is ordered of a job meanwhile (`adstream scale`, `adstream move`) is seen to by starting it again.
 
     Args:
         request: What to run.
@@ -135,10 +142,18 @@ def persist(request: Request, patience: float, start: Callable[[JobSpec], Summar
         AdstreamError: The run failed, or what it needs was not there for so long (`UNAVAILABLE`).
     """
     failed, step = 0.0, -1
+    withdrawn(spec_of(request).workplace)
     while True:
         spec = again(partial(prepare, request), patience, err_line)
+        for line in check(spec):
+            err_line(line)
         try:
-            return start(spec)
+            summary = start(spec)
+            order = Order.take(spec.workplace)
+            if order is None or not order.goes_on:
+                return summary
+            request = replace(ordered(request, order), overwrite=False)
+            err_line(f"going on on {request.engine}, with parallelism {request.settings['parallelism']}")
         except AdstreamError as error:
             if error.code is not ExitCode.UNAVAILABLE or spec.mode == "batch":
                 raise
@@ -148,6 +163,14 @@ def persist(request: Request, patience: float, start: Callable[[JobSpec], Summar
                 raise
             err_line(f"{error.problem}; starting again where it was")
             request = replace(request, overwrite=False)
+
+
+def ordered(request: Request, order: Order) -> Request:
+    """A request as an order changes it; the options of an engine stay with it."""
+    settings = {**request.settings, **({"parallelism": order.parallelism} if order.parallelism else {})}
+    engine = order.engine or request.engine
+    options = order.options if engine != request.engine or order.options else request.options
+    return replace(request, engine=engine, options=options, settings=settings)
 
 
 def show_checked(run: Run) -> int:
@@ -199,12 +222,13 @@ def _step(spec: JobSpec) -> int:
     return manifest.step if manifest else 0
 
 
-def _told(start: Callable[[JobSpec], Summary], spec: JobSpec) -> Summary:
+def telling(start: Callable[[JobSpec], Summary], spec: JobSpec) -> Summary:
     """Runs a spec, and tells those who keep the platform's lineage."""
     with told(partial(run_of, spec), err_line):
         return start(spec)
 
 
-def _watched(spec: JobSpec) -> Summary:
+def watched(spec: JobSpec) -> Summary:
+    """Runs a spec, and shows what it says of its steps."""
     with following(f"{spec.job} on {spec.engine}") as watch:
         return launch(spec, watch)

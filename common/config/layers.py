@@ -5,15 +5,17 @@ The file is YAML or TOML, by its suffix, with one section a job, so that one fil
     sessions:
       gap: 30m
       grace: 1h
+      checkpoint: {retention: 3}
 
 In the environment a setting is `ADSTREAM_` and its name in capitals: `ADSTREAM_GAP=30m`. On the command
-line it is `--set gap=30m`. A name that is not a setting is refused in every layer, a bad value in
+line it is `--set gap=30m`. One of a block has the block's name before its own: `checkpoint.retention`, and
+`ADSTREAM_CHECKPOINT_RETENTION`. A name that is not a setting is refused in every layer, a bad value in
 the layer that decides; the message says where it came from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,7 +71,7 @@ def settings(job: str, layers: Layers) -> JobSettings:
         AdstreamError: There is no such job, a file can't be read, a name is unknown, or a value is not valid.
     """
     model = settings_type(job)
-    names = tuple(model.model_fields)
+    names = names_of(model)
     values = {
         **(from_file(layers.file, job, names) if layers.file is not None else {}),
         **from_environment(layers.environment, names),
@@ -78,20 +80,41 @@ def settings(job: str, layers: Layers) -> JobSettings:
     return validated(model, values)
 
 
+def names_of(model: type[BaseModel]) -> tuple[str, ...]:
+    """The names of a model's settings; one of a block has the block's name before it, with a dot in between."""
+    names: list[str] = []
+    for name, field_ in model.model_fields.items():
+        block = field_.annotation
+        if isinstance(block, type) and issubclass(block, BaseModel):
+            names += [f"{name}.{setting}" for setting in block.model_fields]
+        else:
+            names.append(name)
+    return tuple(names)
+
+
 def validated(model: type[Model], values: Mapping[str, Value]) -> Model:
     """A model of values whose names are known.
 
     Raises:
         AdstreamError: A value is not valid, or some of them don't fit together.
     """
+    blocks: dict[str, Any] = {}
+    for name, value in values.items():
+        block, dot, setting = name.partition(".")
+        if dot:
+            blocks.setdefault(block, {})[setting] = value.raw
+        else:
+            blocks[name] = value.raw
     try:
-        return model(**{name: value.raw for name, value in values.items()})
+        return model(**blocks)
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
             raise AdstreamError(_reason(first["msg"]), "set them so that they fit together") from None
-        name, *inside = first["loc"]
-        value = values[str(name)]
+        name, *inside = map(str, first["loc"])
+        if name not in values:
+            name, *inside = f"{name}.{inside[0]}", *inside[1:]
+        value = values[name]
         place = ".".join((value.where, *map(str, inside)))
         raise AdstreamError(f"{place}={first['input'] if inside else value.raw}", _reason(first["msg"])) from None
 
@@ -111,6 +134,7 @@ def from_file(path: Path, job: str, names: Sequence[str]) -> dict[str, Value]:
         raise AdstreamError(
             f"config file '{path}': section '{job}' is not a mapping", "write one setting a line, as NAME: VALUE"
         )
+    section = dict(_without_blocks(section, names))
     for name in section:
         pick("setting", str(name), names, f"config file '{path}', section '{job}'")
     return {name: Value(raw, f"config file '{path}': {job}.{name}") for name, raw in section.items()}
@@ -118,15 +142,14 @@ def from_file(path: Path, job: str, names: Sequence[str]) -> dict[str, Value]:
 
 def from_environment(environment: Mapping[str, str], names: Sequence[str]) -> dict[str, Value]:
     """The variables that begin with `ADSTREAM_`."""
+    known = {PREFIX + name.upper().replace(".", "_"): name for name in names}
     found = {}
     for variable, raw in sorted(environment.items()):
         if not variable.startswith(PREFIX) or variable in NO_SETTINGS:
             continue
-        name = variable.removeprefix(PREFIX).lower()
-        if name not in names:
-            remedy = nearest(variable, [PREFIX + name.upper() for name in names])
-            raise AdstreamError(f"environment: unknown variable '{variable}'", remedy)
-        found[name] = Value(raw, f"environment: {variable}")
+        if variable not in known:
+            raise AdstreamError(f"environment: unknown variable '{variable}'", nearest(variable, list(known)))
+        found[known[variable]] = Value(raw, f"environment: {variable}")
     return found
 
 
@@ -151,6 +174,16 @@ def pairs(option: str, assignments: Sequence[str]) -> dict[str, str]:
             raise AdstreamError(f"{option} {assignment}: not a pair", f"write {option} KEY=VALUE")
         found[name.strip()] = value.strip()
     return found
+
+
+def _without_blocks(section: Mapping[Any, Any], names: Sequence[str]) -> Iterator[tuple[Any, Any]]:
+    """A section's settings by their names, those of its blocks with the block's before them."""
+    blocks = {name.partition(".")[0] for name in names if "." in name}
+    for name, raw in section.items():
+        if name in blocks and isinstance(raw, dict):
+            yield from ((f"{name}.{setting}", value) for setting, value in raw.items())
+        else:
+            yield name, raw
 
 
 def _content(path: Path) -> dict[Any, Any]:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 STREAMS: Traversable = files("common.contracts").joinpath("streams")
 """The contracts of this suite. A resource and not a path, so that they also load out of a zip."""
 
+OPERATIONS = "adstream.operations"
+"""The namespace of streams that are no part of an answer: what is late depends on the steps, what is dead on the files."""
+
 Compatibility = Literal["backward", "forward", "full", "backward_transitive", "forward_transitive", "full_transitive"]
 _SCHEMA_FILE = re.compile(r"(key|value)\.v([1-9]\d*)\.avsc")
 

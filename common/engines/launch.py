@@ -78,7 +78,7 @@ def _only_run(spec: JobSpec) -> Iterator[tuple[int, ...]]:
         if spec.mode == "batch":
             yield (output,)
             return
-        with only_writer(Path(spec.checkpoint), "checkpoint") as checkpoint:
+        with only_writer(spec.workplace, "checkpoint") as checkpoint:
             yield output, checkpoint
 
 
@@ -102,6 +102,19 @@ def only_writer(folder: Path, kind: str = "output") -> Iterator[int]:
                 f"{kind} '{folder}': another run is writing to it", f"wait for its end, or choose another --{kind}"
             ) from None
         yield file.fileno()
+
+
+def is_running(output: Path) -> bool:
+    """Whether a run writes to an output folder."""
+    path = output / LOCK
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 def _follow(child: subprocess.Popen[str], log_path: Path, watch: Callable[[str], None]) -> str:

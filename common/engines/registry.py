@@ -21,6 +21,14 @@ class Submit(Protocol):
         """Why the engine can't run here, with the remedy; None when it can."""
         ...
 
+    def check(self, spec: JobSpec) -> tuple[str, ...]:
+        """Refuses what the engine can't do; gives what it does otherwise than it is asked to, a line each.
+
+        Raises:
+            AdstreamError: The spec asks for it.
+        """
+        ...
+
     def command(self, spec_path: Path, spec: JobSpec) -> list[str]:
         """The command that runs a saved spec."""
         ...
@@ -53,6 +61,15 @@ def require(engine: str) -> None:
     reason = available(engine)
     if reason is not None:
         raise AdstreamError(f"engine '{engine}' is not available", reason, ExitCode.UNAVAILABLE)
+
+
+def check(spec: JobSpec) -> tuple[str, ...]:
+    """Refuses what a spec's engine can't do; gives what it does otherwise than it is asked to, a line each.
+
+    Raises:
+        AdstreamError: The spec asks for it.
+    """
+    return submit(spec.engine).check(spec)
 
 
 def command(spec_path: Path, spec: JobSpec) -> list[str]:

@@ -55,7 +55,7 @@ class RunOutput:
             ) from None
         except (OSError, ValueError, TypeError) as error:
             raise AdstreamError(f"'{root}/_run' can't be read ({error})", "run the job again") from error
-        steps = () if spec.mode == "batch" else tuple(taken_steps(Path(spec.checkpoint)))
+        steps = () if spec.mode == "batch" else tuple(taken_steps(spec.workplace))
         return cls(root, spec, summary, steps, ended)
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from common.runtime.checkpoint import SCHEMAS, Manifest
 from common.runtime.run import Run
@@ -59,8 +58,8 @@ def check_permissions(run: Run) -> None:
 
 
 def _written(run: Run) -> Iterable[str]:
-    return (*run.plan.sinks, *(topic.name for topic in internal_topics(run.spec.job)))
+    return (*run.spec.topics(run.plan).values(), *(topic.name for topic in internal_topics(run.spec.identity)))
 
 
 def _schemas(run: Run, address: Address) -> Schemas:
-    return Schemas(address.registry, str(Path(run.spec.checkpoint, SCHEMAS)))
+    return Schemas(address.registry, str(run.spec.workplace / SCHEMAS))

@@ -1,23 +1,24 @@
 """The suite's own checkpoint: offsets, watermark and state tables, the same on every engine.
 
     <checkpoint>/manifest.json                           the last complete step
+    <checkpoint>/retained/<step>.json                    the manifests before it, where more than one is retained
     <checkpoint>/state/<step>/<bucket>.<stage>.parquet   state by bucket, in the operator's `state_schema`
     <checkpoint>/state/<step>/<bucket>.<stage>.arrow     a segment of a table by key (`common/runtime/keyed.py`)
+    <checkpoint>/plans/<position>.json                   what the next step takes (`common/streams/source.py`)
 
 The manifest is replaced atomically and names every state file it needs, so a crash leaves either the
-step before or the step after. State files that no manifest names are swept by the next save.
+step before or the step after. State files that no manifest names are swept by the next save. It has two lines: the
+first holds the layout and the sum of the second.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,20 +27,23 @@ from common.errors import AdstreamError, ExitCode
 from common.operators.step import END, Operator
 from common.runtime.bucket import Kept
 from common.runtime.clock import Clock
-from common.runtime.keyed import Segments, Stored
+from common.runtime.keyed import Segments, Stored, unreadable
+from common.storage import Storage, storage_at
 from common.streams.folder import Position
+from common.streams.source import PLANS
 from common.topology.plan import Plan, Stage
 
 MANIFEST = "manifest.json"
-PLANS = "plans"
-"""The folder in which the steps of a broker are written down (`common.streams.source.Planned`)."""
+RETAINED = "retained"
+"""The folder of the manifests before the last one, where more than one is retained."""
+STATE = "state"
 METRICS = "metrics.json"
 """The file of the job's numbers after its last step (`common.runtime.metrics`)."""
 HISTORY = "steps.jsonl"
 """The file of what its last steps did (`common.runtime.history`)."""
 SCHEMAS = "schemas"
 """The folder in which the schemas of a registry are kept (`common.streams.kafka.schemas`). They are no state."""
-LAYOUT = 2
+LAYOUT = 3
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Manifest:
         rounds: The state of each bucket, by round and bucket.
         fingerprint: The parameters that the state depends on.
         counters: The job's counters since its first step.
+        contracts: The version of the contract of each stream that the job reads or writes.
     """
 
     job: str
@@ -88,45 +93,71 @@ class Manifest:
     rounds: tuple[tuple[BucketState, ...], ...]
     fingerprint: Mapping[str, Any]
     counters: Mapping[str, int] = field(default_factory=dict)
+    contracts: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, plan: Plan, clock: Clock, buckets: int) -> Manifest:
+    def start(cls, plan: Plan, clock: Clock, buckets: int, contracts: Mapping[str, int] | None = None) -> Manifest:
         """The checkpoint before the first step."""
         rounds = ((BucketState(),) * buckets,) * len(plan.rounds)
-        return cls(plan.name, 0, Position(), clock, rounds, {**plan.fingerprint, "buckets": buckets})
+        fingerprint = {**plan.fingerprint, "buckets": buckets}
+        return cls(plan.name, 0, Position(), clock, rounds, fingerprint, {}, contracts or {})
+
+    def stored(self) -> Iterator[tuple[str, int, Stored]]:
+        """What each stage holds in each bucket, with the stage's id and the bucket."""
+        for buckets in self.rounds:
+            for number, bucket in enumerate(buckets):
+                for stage, stored in bucket.stored.items():
+                    yield stage, number, stored
 
     def files(self) -> Iterator[str]:
         """Every state file that it needs, relative to the checkpoint."""
-        for buckets in self.rounds:
-            for bucket in buckets:
-                for stored in bucket.stored.values():
-                    yield from stored.paths
+        for _, _, stored in self.stored():
+            yield from stored.paths
 
-    def check(self, other: Mapping[str, Any], where: Path) -> None:
-        """Refuses to go on under parameters that would corrupt the state.
-
-        Args:
-            other: The fingerprint of the job as it is configured now.
-            where: The checkpoint folder, for the message.
+    @classmethod
+    def parse(cls, text: str) -> Manifest:
+        """Reads what `text` gave.
 
         Raises:
-            AdstreamError: A parameter differs.
+            ValueError: It is not a manifest, or not as it was written.
         """
-        for name, now in other.items():
-            then = self.fingerprint.get(name)
-            if then != now:
-                raise AdstreamError(
-                    f"checkpoint '{where}': made with {name}={then}, but the job has {name}={now}",
-                    f"set {name} back to {then}, or start with a new --checkpoint folder",
-                )
+        header, _, body = text.partition("\n")
+        told = json.loads(header)
+        if not isinstance(told, dict) or told.get("layout") != LAYOUT:
+            raise ValueError("made by another version of the suite")
+        if told["sum"] != crc32(body.encode()):
+            raise ValueError("it is not as it was written")
+        content = json.loads(body)
+        return replace(
+            cls(**content),
+            position=Position(**content["position"]),
+            clock=Clock(**content["clock"]),
+            rounds=tuple(tuple(BucketState.of(bucket) for bucket in buckets) for buckets in content["rounds"]),
+        )
+
+    def text(self) -> str:
+        """The manifest as it is saved."""
+        body = json.dumps(asdict(self))  # `dump` would not use the encoder in C
+        return f"{json.dumps({'layout': LAYOUT, 'sum': crc32(body.encode())})}\n{body}"
 
 
 class Checkpoint:
-    """A checkpoint folder."""
+    """A job's checkpoints: the last one, and those before it that are retained.
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    Args:
+        place: A folder, or the URL of a storage.
+        retention: How many complete ones are kept.
+    """
+
+    def __init__(self, place: str | Path, retention: int = 1) -> None:
+        self.place = str(place)
+        self.retention = retention
         self._there = False
+
+    @property
+    def storage(self) -> Storage:
+        """Where it lies."""
+        return storage_at(self.place)
 
     def load(self) -> Manifest | None:
         """The last complete checkpoint, or None before the first.
@@ -134,23 +165,40 @@ class Checkpoint:
         Raises:
             AdstreamError: The manifest can't be read.
         """
-        path = self.root / MANIFEST
-        if not path.exists():
-            return None
+        return self._load(MANIFEST)
+
+    def retained(self) -> Iterator[tuple[str, Manifest]]:
+        """The complete checkpoints there are, the last one first, each with the name of its file.
+
+        Raises:
+            AdstreamError: A manifest can't be read.
+        """
+        last = self.load()
+        if last is None:
+            return
+        yield MANIFEST, last
+        for name in sorted(self.storage.files(RETAINED), reverse=True):
+            manifest = self._load(name)
+            if manifest is not None and manifest.step < last.step:
+                yield name, manifest
+
+    def _load(self, name: str) -> Manifest | None:
         try:
-            manifest = _manifest(json.loads(path.read_text()))
-        except (ValueError, KeyError, TypeError) as error:
+            manifest = Manifest.parse(self.storage.read(name).to_pybytes().decode())
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, OSError) as error:
             raise AdstreamError(
-                f"checkpoint '{path}': not a manifest of this suite ({error})",
-                "restore the folder, or start with a new --checkpoint folder",
+                f"checkpoint '{self.place}/{name}': not a manifest of this suite ({error})",
+                "restore it, or start with a new --checkpoint folder",
             ) from error
         self._there = True
         return manifest
 
     @property
     def segments(self) -> Segments:
-        """The tables by key below the folder."""
-        return Segments(str(self.root))
+        """The tables by key in it."""
+        return Segments(self.place)
 
     def read_state(self, state: BucketState, stages: Iterable[Stage]) -> dict[str, Kept]:
         """What a bucket holds, by stage; of a table by key, its files.
@@ -163,8 +211,21 @@ class Checkpoint:
     def write_state(self, step: int, bucket: int, state: Mapping[str, Kept]) -> dict[str, Stored]:
         """Writes what a bucket holds after `step`; gives where it lies."""
         return {
-            stage: self._write(f"state/{step:09d}/{bucket:05d}.{stage}.parquet", kept) for stage, kept in state.items()
+            stage: self._write(f"{STATE}/{step:09d}/{bucket:05d}.{stage}.parquet", kept)
+            for stage, kept in state.items()
         }
+
+    def table(self, stored: Stored, operator: Operator) -> pa.Table:
+        """All rows that a stage holds in a bucket.
+
+        Raises:
+            AdstreamError: A file is not there, or not whole.
+        """
+        if operator.state_key is not None:
+            return self.segments.everything(stored, operator.state_key, operator.state_schema)
+        kept = self._read(stored, operator)
+        assert isinstance(kept, pa.Table)
+        return kept
 
     def _read(self, stored: Stored, operator: Operator) -> Kept:
         if operator.state_key is not None:
@@ -172,46 +233,53 @@ class Checkpoint:
         schema = operator.state_schema
         if not stored.paths:
             return schema.empty_table()
-        path = self.root / stored.paths[0]
+        name = stored.paths[0]
         try:
             # Single-threaded: engines call it from many workers at once. A file is opened faster than a data set.
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(pa.BufferReader(self.storage.read(name))) as file:
                 return file.read(use_threads=False).cast(schema)
         except (OSError, pa.ArrowException) as error:
-            raise AdstreamError(
-                f"checkpoint '{path}': the state can't be read ({error})",
-                "restore the folder, or start with a new --checkpoint folder",
-            ) from error
+            raise unreadable(self.place, name, error) from error
 
-    def _write(self, path: str, kept: Kept) -> Stored:
+    def _write(self, name: str, kept: Kept) -> Stored:
         if isinstance(kept, Stored):
             return kept
         if kept.num_rows == 0:
             return Stored()
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        content = pa.BufferOutputStream()
         # Written and read every step and soon dropped, so speed counts for more than size.
         pq.write_table(
-            kept, target, compression="lz4", use_dictionary=False, write_statistics=False, store_schema=False
+            kept, content, compression="lz4", use_dictionary=False, write_statistics=False, store_schema=False
         )
-        return Stored((path,), (kept.num_rows,), kept.num_rows)
+        written = content.getvalue()
+        self.storage.write(name, written)
+        return Stored((name,), (kept.num_rows,), kept.num_rows, (crc32(written),))
 
     def save(self, manifest: Manifest) -> None:
-        """Makes the manifest the last complete checkpoint, then sweeps state files it does not name.
+        """Makes the manifest the last complete checkpoint, then sweeps what no retained one names.
 
         Raises:
             AdstreamError: The storage is another one than that of the checkpoint before (`UNAVAILABLE`).
         """
         self._check_there(manifest)
-        self.root.mkdir(parents=True, exist_ok=True)
-        staged = self.root / (MANIFEST + ".new")
-        with staged.open("w") as file:
-            file.write(json.dumps({"layout": LAYOUT, **asdict(manifest)}))  # `dump` would not use the encoder in C
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(self.root / MANIFEST)
+        older = self._retire(manifest) if self.retention > 1 else []
+        self.storage.replace(MANIFEST, manifest.text().encode())
         self._there = True
-        self._sweep(manifest)
+        self._sweep(manifest, older)
+
+    def fall_back(self) -> Manifest | None:
+        """Drops the last complete checkpoint; gives the one before it, which is the last one then.
+
+        Raises:
+            AdstreamError: A manifest can't be read.
+        """
+        names = sorted(self.storage.files(RETAINED), reverse=True)
+        before = next((manifest for name in names if (manifest := self._load(name)) is not None), None)
+        if before is None:
+            return None
+        self.storage.replace(MANIFEST, before.text().encode())
+        self.storage.delete([f"{RETAINED}/{before.step:09d}.json"])
+        return before
 
     def _check_there(self, manifest: Manifest) -> None:
         """Refuses to save where the checkpoint before, or what the last step wrote, is not.
@@ -219,46 +287,40 @@ class Checkpoint:
         A folder whose storage went away is an empty one of another disk. What is written there is hidden once the
         storage is back, and a manifest that names it can't be gone on with.
         """
-        folder = f"state/{manifest.step - 1:09d}"
-        wanted = {path.name for path in map(Path, manifest.files()) if str(path.parent) == folder}
-        if (self._there and not (self.root / MANIFEST).exists()) or not wanted <= _names(self.root / folder):
+        folder = f"{STATE}/{manifest.step - 1:09d}"
+        wanted = {name for name in manifest.files() if name.startswith(f"{folder}/")}
+        if (self._there and not self._has_manifest()) or not wanted <= self.storage.files(folder).keys():
             raise AdstreamError(
-                f"checkpoint '{self.root}': what was saved there is gone",
+                f"checkpoint '{self.place}': what was saved there is gone",
                 "bring its storage back and start the job again: it goes on from its last step there",
                 ExitCode.UNAVAILABLE,
             )
 
+    def _has_manifest(self) -> bool:
+        try:
+            return self.storage.modified(MANIFEST) > 0
+        except FileNotFoundError:
+            return False
+
     def clear(self) -> None:
         """Forgets everything: the next run begins with its first step."""
         self._there = False
-        for file in (MANIFEST, METRICS, HISTORY):
-            (self.root / file).unlink(missing_ok=True)
-        for folder in ("state", PLANS):
-            shutil.rmtree(self.root / folder, ignore_errors=True)
+        self.storage.delete((MANIFEST, METRICS, HISTORY))
+        for folder in (RETAINED, STATE, PLANS):
+            self.storage.clear(folder)
 
-    def _sweep(self, manifest: Manifest) -> None:
-        named = {self.root / path for path in manifest.files()}
-        for folder in (self.root / "state").glob("*"):
-            if int(folder.name) >= manifest.step:
-                continue  # of a step that is being taken meanwhile
-            for path in folder.iterdir():
-                if path not in named:
-                    path.unlink(missing_ok=True)
-            with suppress(OSError):
-                folder.rmdir()  # which it can be once it is empty
+    def _retire(self, manifest: Manifest) -> list[Manifest]:
+        """Puts the last checkpoint into the history, as a new one follows it; gives those that are retained."""
+        last = self.load()
+        if last is not None and last.step < manifest.step:
+            self.storage.write(f"{RETAINED}/{last.step:09d}.json", last.text().encode())
+        names = sorted(self.storage.files(RETAINED), reverse=True)
+        keep, drop = names[: self.retention - 1], names[self.retention - 1 :]
+        self.storage.delete(drop)
+        return [kept for name in keep if (kept := self._load(name)) is not None]
 
-
-def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-
-
-def _manifest(content: dict[str, Any]) -> Manifest:
-    if content.pop("layout") != LAYOUT:
-        raise ValueError("made by another version of the suite")
-    manifest = Manifest(**content)
-    return replace(
-        manifest,
-        position=Position(**content["position"]),
-        clock=Clock(**content["clock"]),
-        rounds=tuple(tuple(BucketState.of(bucket) for bucket in buckets) for buckets in content["rounds"]),
-    )
+    def _sweep(self, manifest: Manifest, older: Iterable[Manifest]) -> None:
+        named = {name for kept in (manifest, *older) for name in kept.files()}
+        # Files of later steps are those of one that is being taken meanwhile.
+        first = f"{STATE}/{manifest.step:09d}/"
+        self.storage.delete(name for name in self.storage.files(STATE) if name < first and name not in named)

@@ -123,7 +123,7 @@ class JobCollector(Collector):
     """
 
     def __init__(self, spec: JobSpec) -> None:
-        self._checkpoint = Path(spec.checkpoint)
+        self._checkpoint = spec.workplace
         self._labels = (spec.job, spec.engine)
 
     def collect(self) -> Iterator[Metric]:
@@ -143,7 +143,7 @@ def exported(spec: JobSpec) -> Iterator[str]:
     """
     registry = CollectorRegistry()
     registry.register(JobCollector(spec))
-    checkpoint = Path(spec.checkpoint)
+    checkpoint = spec.workplace
     health = Health(checkpoint, lambda: open_unplanned(spec.input, spec.plan().sources, checkpoint / SCHEMAS))
     host, _, port = spec.metrics.rpartition(":")
     try:

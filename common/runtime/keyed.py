@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ import pyarrow.compute as pc
 from common.errors import AdstreamError
 from common.operators.buckets import hash64
 from common.operators.rows import keep
+from common.storage import storage_at
 
 HASH, GONE = "__hash", "__gone"
 GROWTH = 4
@@ -42,24 +42,26 @@ class Stored:
         paths: The files, oldest first, relative to the checkpoint: one for state by bucket, segments for a table by key.
         rows: How many rows each has.
         live: How many rows are held: those that are neither replaced nor gone.
+        sums: The CRC-32 of each file's bytes: a torn or rotten one is told by it.
     """
 
     paths: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
     live: int = 0
+    sums: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Stored:
         """Reads what `dataclasses.asdict` and JSON made of it."""
-        return cls(tuple(content["paths"]), tuple(content["rows"]), content["live"])
+        return cls(tuple(content["paths"]), tuple(content["rows"]), content["live"], tuple(content["sums"]))
 
 
 @dataclass(frozen=True)
 class Segments:
-    """The tables by key of a checkpoint folder.
+    """The tables by key of a checkpoint.
 
     Attributes:
-        root: The folder of the checkpoint.
+        root: Where the checkpoint lies.
     """
 
     root: str
@@ -108,9 +110,9 @@ class Segments:
             # Nothing older is left that a mark could hide.
             segment = _merged(self._read_all(stored, first), segment, key, marks=first > 0)
         if segment.num_rows:
-            self._write(name, segment)
-            return Stored((*stored.paths[:first], name), (*stored.rows[:first], segment.num_rows), live)
-        return Stored(stored.paths[:first], stored.rows[:first], live)
+            paths, rows = (*stored.paths[:first], name), (*stored.rows[:first], segment.num_rows)
+            return Stored(paths, rows, live, (*stored.sums[:first], self._write(name, segment)))
+        return Stored(stored.paths[:first], stored.rows[:first], live, stored.sums[:first])
 
     def everything(self, stored: Stored, key: str, schema: pa.Schema) -> pa.Table:
         """All rows of a table, in no order."""
@@ -125,30 +127,30 @@ class Segments:
         return [self._read(path, rows) for path, rows in files]
 
     def _read(self, path: str, rows: int) -> pa.Table:
-        place = Path(self.root, path)
         try:
-            with pa.memory_map(str(place)) as file:
-                segment = pa.ipc.open_stream(file).read_all()
+            segment = pa.ipc.open_stream(storage_at(self.root).read(path)).read_all()
         except (OSError, pa.ArrowException) as error:
-            raise _unreadable(place, error) from error
+            raise unreadable(self.root, path, error) from error
         if segment.num_rows != rows:
-            raise _unreadable(place, f"{segment.num_rows} rows of {rows}")
+            raise unreadable(self.root, path, f"{segment.num_rows} rows of {rows}")
         return segment
 
-    def _write(self, path: str, segment: pa.Table) -> None:
-        target = Path(self.root, path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A task that is run twice at once writes the same rows twice; neither sees the other's half.
-        staged = target.with_suffix(f".{uuid4().hex}")
-        with pa.OSFile(str(staged), "wb") as file, pa.ipc.new_stream(file, segment.schema) as stream:
+    def _write(self, path: str, segment: pa.Table) -> int:
+        """Writes a segment; gives its sum."""
+        content = pa.BufferOutputStream()
+        with pa.ipc.new_stream(content, segment.schema) as stream:
             stream.write_table(segment.combine_chunks())
-        staged.replace(target)
+        written = content.getvalue()
+        storage_at(self.root).write(path, written)
+        return crc32(written)
 
 
-def _unreadable(place: Path, reason: Exception | str) -> AdstreamError:
+def unreadable(root: str, name: str, reason: Exception | str) -> AdstreamError:
+    """The error of a state file that is not there, or not whole."""
     return AdstreamError(
-        f"checkpoint '{place}': the state can't be read ({reason})",
-        "restore the folder, or start with a new --checkpoint folder",
+        f"checkpoint '{root}/{name}': the state can't be read ({reason})",
+        "restore it, fall back to an older one (adstream checkpoints list JOB), or let the job begin anew "
+        "(adstream reset JOB)",
     )
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from common.errors import AdstreamError
 from common.names import pick
-from common.runtime.checkpoint import PLANS, Manifest
+from common.runtime.checkpoint import Manifest
 from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.streams.folder import Position
 from common.streams.kafka.source import KafkaSource
-from common.streams.source import BROKER
+from common.streams.source import BROKER, PLANS
 
 
 @dataclass(frozen=True)
@@ -87,5 +85,5 @@ class Offsets:
                 f"step {self.manifest.step} of job '{self.run.spec.job}' was delivered, but it ended before it was saved",
                 "run it once more, with --until-caught-up, then move it",
             )
-        shutil.rmtree(Path(self.run.spec.checkpoint, PLANS), ignore_errors=True)
+        self.run.checkpoint.storage.clear(PLANS)
         self.run.checkpoint.save(replace(self.manifest, position=Position(dict(offsets), {})))

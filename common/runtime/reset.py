@@ -21,7 +21,7 @@ def forget(spec: JobSpec) -> None:
     """
     # The internal streams first: without a checkpoint, but with the marker of its last step, a job refuses to run.
     if spec.sink.startswith(BROKER):
-        topics.recreate(Address.parse(spec.sink), topics.internal_topics(spec.job))
+        topics.recreate(Address.parse(spec.sink), topics.internal_topics(spec.identity))
     Checkpoint(spec.checkpoint).clear()
 
 

@@ -17,11 +17,13 @@ from common.contracts.contract import load
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
 from common.runtime.bucket import BucketStep, Round
-from common.runtime.checkpoint import PLANS, SCHEMAS, BucketState, Checkpoint, Manifest
+from common.runtime.checkpoint import SCHEMAS, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
+from common.runtime.compatible import check, contract_versions
 from common.runtime.front import Front
 from common.runtime.history import TakenStep
 from common.runtime.metrics import Metrics
+from common.runtime.orders import is_ordered
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.folder import Position
@@ -103,7 +105,7 @@ class Run:
             front=Front(plan, contracts, settings.buckets, settings.max_future_skew),
             source=_open_source(spec, plan),
             sink=_open_sink(spec, plan),
-            checkpoint=Checkpoint(spec.checkpoint),
+            checkpoint=Checkpoint(spec.checkpoint, settings.checkpoint.retention),
         )
 
     @property
@@ -122,12 +124,12 @@ class Run:
         """
         timed = tuple(p for p in self.source.partitions if self._timed(p.partition("/")[0]))
         clock = Clock.start(timed, self.settings.out_of_orderness, self.settings.idle_after)
-        start = Manifest.start(self.plan, clock, self.settings.buckets)
+        start = Manifest.start(self.plan, clock, self.settings.buckets, contract_versions(self.plan))
         manifest = self.checkpoint.load() or start
-        manifest.check(start.fingerprint, self.checkpoint.root)
+        check(manifest, start, self.checkpoint.place)
         # Out-of-orderness and idleness may be changed between runs; what was seen stays.
         clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_after=clock.idle_after)
-        return replace(manifest, clock=clock)
+        return replace(manifest, clock=clock, contracts=start.contracts)
 
     def _timed(self, stream: str) -> bool:
         """Whether the watermark follows a stream: entities without a time of their own have no say in it."""
@@ -196,24 +198,27 @@ class Run:
         self, manifest: Manifest, position: Position, clock: Clock, results: Iterable[BucketResult]
     ) -> Manifest:
         """The checkpoint that follows a step, logged and measured, but not saved; arguments as `complete` takes them."""
-        rounds, counters = [list(buckets) for buckets in manifest.rounds], Counter(manifest.counters)
-        for result in results:
-            rounds[result.round][result.bucket] = result.state
-            counters.update(result.counters)
-        after = replace(
-            manifest,
-            step=manifest.step + 1,
-            position=position,
-            clock=clock,
-            rounds=tuple(map(tuple, rounds)),
-            counters=dict(counters),
-        )
+        after = replace(_restated(manifest, results), step=manifest.step + 1, position=position, clock=clock)
         total = self.metrics(after)
         log.info("step %d: watermark %s, %s", manifest.step, shown(clock.watermark), shown_counters(total))
-        now = now_ms()
-        Metrics.load(self.checkpoint.root).after(after, total, now).save(self.checkpoint.root)
-        TakenStep.of(after, now).append(self.checkpoint.root)
+        place, now = self.spec.workplace, now_ms()
+        Metrics.load(place).after(after, total, now).save(place)
+        TakenStep.of(after, now).append(place)
         return after
+
+    def close(self, manifest: Manifest, results: Iterable[BucketResult]) -> None:
+        """Saves the checkpoint behind the last step of an engine that does not save with each, before it stops.
+
+        Args:
+            manifest: The checkpoint after that step, which lacks where the state lies.
+            results: Where it lies, of the buckets that were stepped since the last save.
+        """
+        self.save(_restated(manifest, results))
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a run without an end has been asked to end, behind the step that it takes."""
+        return not self.spec.until_caught_up and is_ordered(self.spec.workplace)
 
     def metrics(self, manifest: Manifest) -> dict[str, int]:
         """A checkpoint's counters, and its gauges added up over buckets."""
@@ -247,9 +252,9 @@ class Run:
 
 
 def _open_source(spec: JobSpec, plan: Plan) -> Source:
-    schemas = Path(spec.checkpoint, SCHEMAS)
+    schemas = spec.workplace / SCHEMAS
     if spec.input.startswith(BROKER) or spec.sink or plan.tables:
-        return open_source(spec.input, plan.sources, Path(spec.checkpoint, PLANS), schemas)
+        return open_source(spec.input, plan.sources, spec.checkpoint, schemas, spec.until)
     return open_unplanned(spec.input, plan.sources, schemas)  # the files replace what was delivered of a step
 
 
@@ -261,10 +266,18 @@ def _open_sink(spec: JobSpec, plan: Plan) -> Sink:
         return open_sink(spec.output, spec.format, contracts)
     # Only a run on a broker needs its client, which not every installation has.
     module = import_module("common.streams.kafka.sink")
-    sink: Sink = module.open_kafka_sink(
-        spec.sink, spec.job, spec.output, contracts, str(Path(spec.checkpoint, SCHEMAS))
-    )
+    schemas, topics = str(spec.workplace / SCHEMAS), spec.topics(plan)
+    sink: Sink = module.open_kafka_sink(spec.sink, spec.identity, spec.output, contracts, schemas, topics)
     return sink
+
+
+def _restated(manifest: Manifest, results: Iterable[BucketResult]) -> Manifest:
+    """A checkpoint with other buckets as they are now."""
+    rounds, counters = [list(buckets) for buckets in manifest.rounds], Counter(manifest.counters)
+    for result in results:
+        rounds[result.round][result.bucket] = result.state
+        counters.update(result.counters)
+    return replace(manifest, rounds=tuple(map(tuple, rounds)), counters=dict(counters))
 
 
 def _open_tables(spec: JobSpec, layouts: dict[str, Layout]) -> Sink:

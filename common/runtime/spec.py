@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from common.config.job import JobSettings
 from common.config.jobs import settings_type, topology_of
+from common.contracts.contract import OPERATIONS, load
+from common.storage import is_remote
 from common.topology.nodes import Topology
 from common.topology.plan import Plan, compile_plan
 
@@ -28,7 +30,7 @@ class JobSpec:
             `stream` takes one file of each stream a step.
         input: The folder of the input streams, or the address of their broker.
         output: The folder of the output streams, and of what is known about the run.
-        checkpoint: The folder of the kept state; used in `stream` mode only.
+        checkpoint: The place of the kept state, a folder or a URL; used in `stream` mode only.
         format: How output streams are written.
         settings: The validated settings of the job, by name.
         until_caught_up: Stop when all files there are were taken; the state stays for the next run.
@@ -36,6 +38,9 @@ class JobSpec:
         options: Options of the engine itself, such as `master`.
         sink: The address of the broker that output streams are written to; empty for the output folder.
         metrics: Where the job's numbers are served while it runs, `HOST:PORT`; empty for nowhere.
+        into: Beside the streams that the job writes live, another set of them on the broker, by this name; empty for
+            the live ones. Such a run is a job of its own to the broker.
+        until: Up to which offset each partition is read; empty for all there is.
     """
 
     job: str
@@ -51,6 +56,31 @@ class JobSpec:
     options: Mapping[str, str] = field(default_factory=dict)
     sink: str = ""
     metrics: str = ""
+    into: str = ""
+    until: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def workplace(self) -> Path:
+        """A folder for what belongs to the job but is no state: locks, metrics, schemas, an engine's own files.
+
+        It is the checkpoint's, where that is a folder.
+        """
+        return Path(self.output, "_checkpoint") if is_remote(self.checkpoint) else Path(self.checkpoint)
+
+    @property
+    def identity(self) -> str:
+        """Who the run is to a broker: two runs of one identity fence each other."""
+        return f"{self.job}.{self.into}" if self.into else self.job
+
+    def topics(self, plan: Plan) -> dict[str, str]:
+        """The topic of each stream that the job writes.
+
+        With `into` that is its name where the job has one stream of answers, and `<into>-<stream>` for all others.
+        """
+        answers = [stream for stream in plan.sinks if load(stream).meta.namespace != OPERATIONS]
+        if not self.into:
+            return {stream: stream for stream in plan.sinks}
+        return {s: self.into if [s] == answers else f"{self.into}-{s}" for s in plan.sinks}
 
     def save(self, path: Path) -> None:
         """Writes the spec as JSON."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from common.runtime.checkpoint import SCHEMAS
 from common.runtime.spec import JobSpec
 from common.streams.folder import Position
@@ -17,6 +15,6 @@ def waiting(spec: JobSpec, streams: tuple[str, ...], position: Position) -> int:
     Raises:
         AdstreamError: The broker is not reached (`UNAVAILABLE`), or denies it.
     """
-    source = KafkaSource.open(spec.input, streams, str(Path(spec.checkpoint, SCHEMAS)))
+    source = KafkaSource.open(spec.input, streams, str(spec.workplace / SCHEMAS))
     taken = dict(position.counts) or source.beginning(source.address.start)
     return max((lag.waiting_ms or 0 for lag in lags(source, taken)), default=0)

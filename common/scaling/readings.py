@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
 from common.operators.step import BEGINNING, END
 from common.runtime.checkpoint import SCHEMAS
@@ -39,7 +38,7 @@ def read(spec: JobSpec, before: Glance | None, now: int) -> tuple[Glance, Readin
     Raises:
         AdstreamError: Its input can't be asked.
     """
-    metrics = Metrics.load(Path(spec.checkpoint))
+    metrics = Metrics.load(spec.workplace)
     glance = Glance(now, metrics.busy_seconds)
     lag = _lag(spec, metrics.position, now)
     return glance, Reading(
@@ -68,6 +67,6 @@ def _lag(spec: JobSpec, position: Position, now: int) -> int:
         # Only a job on a broker needs its client, which not every installation has.
         waiting: int = import_module("common.scaling.broker").waiting(spec, streams, position)
         return waiting
-    source = open_unplanned(spec.input, streams, Path(spec.checkpoint, SCHEMAS))
+    source = open_unplanned(spec.input, streams, spec.workplace / SCHEMAS)
     arrivals = source.next_step(position)
     return 0 if arrivals is None else max(0, now - arrivals.arrived)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+from common.storage import storage_at
 from common.streams.folder import Arrivals, FolderSource, Position, Split
 
 BROKER = "kafka://"
+PLANS = "plans"
+"""The folder of a checkpoint in which the steps of a broker are written down (`Planned`)."""
 
 
 class Source(Protocol):
@@ -51,19 +52,23 @@ class Source(Protocol):
         ...
 
 
-def open_source(place: str, streams: tuple[str, ...], log: Path, schemas: Path) -> Source:
+def open_source(
+    place: str, streams: tuple[str, ...], log: str, schemas: Path, until: Mapping[str, int] | None = None
+) -> Source:
     """A source whose steps are the same when they are taken again.
 
     Args:
         place: A folder, or the address of a broker.
         streams: What the job reads.
-        log: Where the steps are written down.
+        log: The checkpoint, in which the steps are written down.
         schemas: Where the schemas of a broker's registry are kept.
+        until: Up to which offset each partition of a broker is read; all there is if None or empty.
 
     Raises:
         AdstreamError: The place or one of the streams is not there.
     """
-    return Planned(open_unplanned(place, streams, schemas), str(log))
+    source = open_unplanned(place, streams, schemas)
+    return Planned(Bounded(source, dict(until)) if until else source, log)
 
 
 def open_unplanned(place: str, streams: tuple[str, ...], schemas: Path) -> Source:
@@ -72,6 +77,52 @@ def open_unplanned(place: str, streams: tuple[str, ...], schemas: Path) -> Sourc
         return FolderSource.open(place, streams)
     # Only a run on a broker needs its client, which not every installation has.
     return cast("Source", import_module("common.streams.kafka.source").KafkaSource.open(place, streams, str(schemas)))
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """A broker's streams up to some offsets, as if nothing had come behind them.
+
+    Attributes:
+        source: The source.
+        ends: The offset behind the last record that is taken, by partition; of one that is not named, none is.
+    """
+
+    source: Source
+    ends: Mapping[str, int]
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """As `Source.partitions`."""
+        return self.source.partitions
+
+    def next_step(self, position: Position) -> Arrivals | None:
+        """As `Source.next_step`."""
+        arrivals = self.source.next_step(position)
+        if arrivals is None:
+            return None
+        splits = tuple(piece for split in arrivals.splits for piece in self._cut(split))
+        if not splits:
+            return None
+        begins = {split.partition: split.start for split in arrivals.splits}
+        taken = {**arrivals.position.counts, **begins, **{split.partition: split.stop for split in splits}}
+        return replace(arrivals, splits=splits, position=replace(arrivals.position, counts=taken))
+
+    def everything(self, split_bytes: int) -> tuple[Split, ...]:
+        """As `Source.everything`."""
+        return tuple(piece for split in self.source.everything(split_bytes) for piece in self._cut(split))
+
+    def planned(self, position: Position) -> bool:
+        """As `Source.planned`."""
+        return self.source.planned(position)
+
+    def settled(self, position: Position) -> None:
+        """As `Source.settled`."""
+        self.source.settled(position)
+
+    def _cut(self, split: Split) -> tuple[Split, ...]:
+        stop = min(split.stop, self.ends.get(split.partition, 0))
+        return (replace(split, stop=stop),) if split.start < stop else ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +135,8 @@ class Planned:
 
     Attributes:
         source: The source.
-        log: The folder of the plans: a file a step, named after the position at which it begins.
+        log: Where the checkpoint is that has the folder of the plans: a file a step, named after the position at
+            which it begins.
     """
 
     source: Source
@@ -97,23 +149,18 @@ class Planned:
 
     def next_step(self, position: Position) -> Arrivals | None:
         """As `Source.next_step`; what was planned before is planned again."""
-        path = self._path(position)
-        if path.exists():
-            return _arrivals(json.loads(path.read_text()))
+        planned = self._plan(position)
+        if planned is not None:
+            return planned
         arrivals = self.source.next_step(position)
-        if arrivals is not None:
-            # The one moment in which the wall clock comes in, as a broker does not tell when records arrived: from
-            # here on it is a part of the step.
-            arrivals = replace(arrivals, arrived=arrivals.arrived or time.time_ns() // 1_000_000)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staged = path.with_suffix(f".{os.getpid()}")
-            staged.write_text(json.dumps(asdict(arrivals)))
-            # A second copy of the job may have planned the step at the same moment: whoever was first has.
-            with suppress(FileExistsError):
-                path.hardlink_to(staged)
-            staged.unlink()
-            return _arrivals(json.loads(path.read_text()))
-        return None
+        if arrivals is None:
+            return None
+        # The one moment in which the wall clock comes in, as a broker does not tell when records arrived: from
+        # here on it is a part of the step.
+        arrivals = replace(arrivals, arrived=arrivals.arrived or time.time_ns() // 1_000_000)
+        # A second copy of the job may have planned the step at the same moment: whoever was first has.
+        stands = storage_at(self.log).claim(_name(position), json.dumps(asdict(arrivals)).encode())
+        return _arrivals(json.loads(stands))
 
     def everything(self, split_bytes: int) -> tuple[Split, ...]:
         """As `Source.everything`."""
@@ -121,18 +168,27 @@ class Planned:
 
     def planned(self, position: Position) -> bool:
         """As `Source.planned`."""
-        return self._path(position).exists()
+        return self._plan(position) is not None
 
     def settled(self, position: Position) -> None:
         """As `Source.settled`: plans of steps that ended before the position are dropped."""
-        for path in Path(self.log).glob("*.json"):
-            ended = _arrivals(json.loads(path.read_text())).position.counts
+        storage = storage_at(self.log)
+        for name in storage.files(PLANS):
+            ended = _arrivals(json.loads(storage.read(name).to_pybytes())).position.counts
             if all(taken <= position.counts.get(partition, 0) for partition, taken in ended.items()):
-                path.unlink(missing_ok=True)
+                storage.delete([name])
 
-    def _path(self, position: Position) -> Path:
-        name = hashlib.sha256(json.dumps(position.counts, sort_keys=True).encode()).hexdigest()[:32]
-        return Path(self.log) / f"{name}.json"
+    def _plan(self, position: Position) -> Arrivals | None:
+        try:
+            return _arrivals(json.loads(storage_at(self.log).read(_name(position)).to_pybytes()))
+        except FileNotFoundError:
+            return None
+
+
+def _name(position: Position) -> str:
+    """The file of the step that begins at a position."""
+    begins = hashlib.sha256(json.dumps(position.counts, sort_keys=True).encode()).hexdigest()[:32]
+    return f"{PLANS}/{begins}.json"
 
 
 def _arrivals(content: Mapping[str, object]) -> Arrivals:

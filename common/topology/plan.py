@@ -39,6 +39,11 @@ class Stage:
     round: int
 
     @property
+    def columns(self) -> str:
+        """The columns of its state, as text."""
+        return ", ".join(f"{field.name}: {field.type}" for field in self.operator.state_schema)
+
+    @property
     def timed(self) -> bool:
         """Whether its events have a time, so that the watermark follows them."""
         return EVENT_TIME in self.operator.event_schema.names
@@ -138,7 +143,7 @@ class Plan:
         return {
             f"{stage.id}.{name}": value
             for stage in self.stages
-            for name, value in {"key": stage.key, **stage.operator.fingerprint}.items()
+            for name, value in {"key": stage.key, **stage.operator.fingerprint, "state": stage.columns}.items()
         }
 
     def stage(self, id_: str) -> Stage:

@@ -170,11 +170,17 @@ def cli(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "common.cli.main", *map(str, arguments)]
 
 
-def committed(address: Address, stream: str) -> Iterator[pa.Table]:
-    """All records that a stream on a broker holds, those of each partition in order."""
+def committed(address: Address, stream: str, contract: str = "") -> Iterator[pa.Table]:
+    """All records that a stream on a broker holds, those of each partition in order.
+
+    Args:
+        address: The broker.
+        stream: The stream.
+        contract: The stream whose contract it has, if not its own.
+    """
     source = KafkaSource.open(url(address), (stream,))
     for split in source.everything(0):
-        for decoded in read_kafka(split, load(stream), END):
+        for decoded in read_kafka(split, load(contract or stream), END):
             assert decoded.dead.num_rows == 0
             yield decoded.records
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,8 @@ from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
 from common.errors import ExitCode
 from common.runtime.metrics import Metrics
+from tests.k8s.following import Following
 from tests.k8s.team import Team, team
-from tests.k8s.test_spark_driver import output
 
 pytestmark = pytest.mark.k8s
 
@@ -37,8 +38,13 @@ def adstream(command: str, *arguments: str) -> int:
     return invoke(["k8s", command, "sessions", *place, *arguments])
 
 
+def checkpoint(ads: Team) -> Path:
+    return Following(ads, "jobmanager", "taskmanager").output / "_checkpoint"
+
+
 def steps(ads: Team) -> int:
-    return Metrics.load(output(ads) / "_checkpoint").steps
+    """How many steps are complete, those included that the next checkpoint will hold."""
+    return Metrics.load(checkpoint(ads)).steps
 
 
 def arrive(ads: Team, number: int, lines: list[str]) -> None:
@@ -88,7 +94,7 @@ def test_a_job_is_released_and_seen(ads: Team, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--set", "gap=30m"), "made with gap="),
+        (("--set", "gap=30m"), "gap=1200000, but the job has sessions.gap=1800000"),
         (("--set", "gap=20m", "--value", "INPUT=/data/nowhere"), "/data/nowhere"),
         (("--set", "gap=20m", "--value", "INPUT=kafka://127.0.0.1:1?registry=http://127.0.0.1:1"), "127.0.0.1:1"),
     ],
@@ -137,7 +143,6 @@ def test_a_job_goes_on_at_another_parallelism_with_its_settings(ads: Team) -> No
 
 def test_a_job_that_is_deleted_leaves_what_it_has_kept(ads: Team) -> None:
     assert adstream("delete") == ExitCode.OK
-    ads.wait("all pods have gone", lambda: not ads.pods("jobmanager") and not ads.pods("taskmanager"))
-    assert not standing(ads)
+    ads.wait("nothing is left", lambda: not standing(ads))
     assert "data" in ads.kubectl("get", "persistentvolumeclaims")
-    assert (output(ads) / "_checkpoint" / "manifest.json").exists()
+    assert (checkpoint(ads) / "manifest.json").exists()

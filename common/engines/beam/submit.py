@@ -6,6 +6,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from common.engines.checkpointing import only_own_tables, saved
+from common.errors import AdstreamError
 from common.runtime.spec import JobSpec
 
 
@@ -17,6 +19,16 @@ def command(spec_path: Path, spec: JobSpec) -> list[str]:
 def environment(spec: JobSpec) -> dict[str, str]:
     """The variables that the command needs, over those of this process."""
     return {}
+
+
+def check(spec: JobSpec) -> tuple[str, ...]:
+    """Refuses to follow a stream, and a state backend; an interval is told to have no meaning."""
+    if spec.mode == "stream" and not spec.until_caught_up:
+        raise AdstreamError(
+            "the Beam engine takes the files that are there, it can't follow a folder", "add --until-caught-up"
+        )
+    only_own_tables(spec)
+    return saved(spec, "at the end, and every 64 steps on the way")
 
 
 def unavailable() -> str | None:

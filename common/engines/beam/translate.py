@@ -16,7 +16,7 @@ from common.engines.beam.runners import Target
 from common.engines.beam.sinks import BucketEnd, Packed, PartKey, Report, Tell, Write
 from common.engines.beam.sources import Arrived, ByBucket, Read, Steps
 from common.engines.beam.state import ENDS, ONWARD, RECORDS, Course, StepInOrder, StepWhole
-from common.errors import AdstreamError
+from common.engines.beam.submit import check
 from common.operators.step import END
 from common.runtime.bucket import Round
 from common.runtime.checkpoint import Manifest
@@ -74,10 +74,7 @@ def _batch(run: Run, target: Target) -> Summary:
 
 
 def _stream(run: Run, target: Target) -> Summary:
-    if not run.spec.until_caught_up:
-        raise AdstreamError(
-            "the Beam engine takes the files that are there, it can't follow a folder", "add --until-caught-up"
-        )
+    check(run.spec)
     started = time.monotonic()
     manifest = run.resume()
     for leg in legs(run, manifest, STEPS_A_PIPELINE):

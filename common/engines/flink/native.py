@@ -22,7 +22,7 @@ from common.runtime.run import step_name
 
 AGENDA = "agenda.json"
 SETTINGS = "settings.json"
-FREE = {"parallelism"}
+FREE = {"parallelism", "checkpoint"}
 """Settings that may change while a run is interrupted."""
 
 

@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from common.engines.flink.state import Stepped
 from common.runtime.checkpoint import Manifest
 from common.runtime.clock import Clock
 from common.runtime.frames import Frame, unpack
+from common.runtime.orders import STOPPED
 from common.runtime.run import BucketResult, Run
 from common.streams.sink import Part
 
@@ -146,8 +148,12 @@ class CompleteSteps(KeyedProcessFunction):
 
     def _deliver(self, manifest: Manifest, shards: list[Written]) -> Manifest:
         turn, clock = shards[0].turn, shards[0].clock
-        self._run.sink.deliver(turn.name, (part for written in shards for part in written.parts))
         results = (result for written in shards for result in written.results)
+        if turn.closes:
+            self._run.close(manifest, results)
+            Path(self._run.spec.workplace, STOPPED).touch()
+            return manifest
+        self._run.sink.deliver(turn.name, (part for written in shards for part in written.parts))
         after = self._run.advance(manifest, turn.position, clock, results)
         if turn.saves:
             self._run.save(after)

@@ -23,8 +23,8 @@ from common.streams.folder import Arrivals, Position, Split
 
 SPLIT_BYTES = 32 * 2**20
 POLL_SECONDS = 0.02
-SAVE_SECONDS = 5.0
-"""How often a job without an end saves the suite's checkpoint."""
+SAVE_MS = 5_000
+"""How often a job without an end saves the suite's checkpoint, unless `checkpoint.interval` is set."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Turn:
         ended: Whether the input has ended with it: the watermark goes to infinity.
         saves: Whether the state after it goes into the suite's checkpoint.
         arrived: When its records had arrived, in epoch ms.
+        closes: Whether it is no step, but asks for the state behind the last one to be saved: the run then stops.
     """
 
     step: int
@@ -50,6 +51,7 @@ class Turn:
     ended: bool
     saves: bool
     arrived: int = 0
+    closes: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,14 +162,23 @@ class PlanSteps(FlatMapFunction):
         self._step = manifest.step
         self._position = manifest.position
         self._saved = time.monotonic()
+        self._closed = False
+        self._interval = run.settings.checkpoint.interval or SAVE_MS
 
     def flat_map(self, value: int) -> Iterator[Unit]:
-        """Gives the units of the next step; waits a little where there is none."""
-        arrivals = self._run.source.next_step(self._position)
+        """Gives the units of the next step; waits a little where there is none.
+
+        Once the run is asked to stop, it gives one that closes it, and nothing behind that.
+        """
+        if not self._closed and self._run.is_stopping:
+            self._closed = True
+            step, shards = self._step, _shards(self._run)
+            yield Unit(Turn(step, step_name(step), self._position, 1, shards, False, True, closes=True), ())
+        arrivals = None if self._closed else self._run.source.next_step(self._position)
         if arrivals is None:
             time.sleep(POLL_SECONDS)
             return
-        saves = time.monotonic() - self._saved >= SAVE_SECONDS
+        saves = time.monotonic() - self._saved >= self._interval / 1000
         if saves:
             self._saved = time.monotonic()
         # A unit sends something to every bucket, so a step is no more units than there are readers.

@@ -137,7 +137,8 @@ class StepBuckets(KeyedProcessFunction):
         clock = before.ended() if turn.ended else before.observe(latest, turn.arrived)
         after = replace(progress, step=progress.step + 1, clock=clock)
         stepped = Stepped(turn, self._round.number, bucket, clock, None)
-        touched = progress.due <= clock.watermark or any(frame.payload for frame in frames)
+        due = progress.due <= clock.watermark or any(frame.payload for frame in frames)
+        touched = due and not turn.closes
         counters: Mapping[str, int] = {}
         if touched:
             state, moments = unpack_state(self._table.value()), clock.since(progress.clock)

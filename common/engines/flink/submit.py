@@ -111,6 +111,16 @@ def environment(spec: JobSpec) -> dict[str, str]:
     }
 
 
+def check(spec: JobSpec) -> tuple[str, ...]:
+    """Refuses what only a run with checkpoints of Flink's own can do."""
+    block = spec.typed_settings().checkpoint
+    if block.state_backend != "suite" and spec.mode == "batch":
+        raise AdstreamError(
+            f"checkpoint.state_backend={block.state_backend} has no meaning in batch mode", "leave it out"
+        )
+    return ()
+
+
 def unavailable() -> str | None:
     """Why Flink can't run here, with the remedy; None when it can."""
     if not PYTHON.exists():
@@ -142,7 +152,7 @@ def properties(spec: JobSpec) -> dict[str, str]:
     if master == APPLICATION:
         suite = suite | _AS_AN_APPLICATION
     if spec.mode == "stream":
-        suite = suite | (_CHECKPOINTING if spec.until_caught_up else _WITHOUT_AN_END)
+        suite = suite | (_CHECKPOINTING if spec.until_caught_up else _WITHOUT_AN_END) | _checkpointing(spec)
     return suite | {name: value for name, value in spec.options.items() if "." in name}
 
 
@@ -150,6 +160,25 @@ def shared_cluster(spec: JobSpec) -> str | None:
     """The job manager, `HOST:PORT`, of a cluster that outlives the run and may run other jobs; None without one."""
     master = _options(spec).get("master")
     return None if master == APPLICATION else master
+
+
+def _checkpointing(spec: JobSpec) -> dict[str, str]:
+    """The settings below `checkpoint` by Flink's names ("Checkpointing" and "State backends" of its documentation).
+
+    Flink's own checkpoints protect a run that ends. One without an end has none: there the interval is that of the
+    suite's checkpoint (`sources.PlanSteps`).
+    """
+    block = spec.typed_settings().checkpoint
+    rendered: dict[str, str] = {}
+    if block.state_backend != "suite":
+        rendered["state.backend.type"] = block.state_backend
+    if spec.until_caught_up:
+        rendered["execution.checkpointing.mode"] = "EXACTLY_ONCE"
+        rendered["execution.checkpointing.num-retained"] = str(max(2, block.retention))
+        if block.interval is not None:
+            rendered["execution.checkpointing.interval"] = f"{block.interval} ms"
+            rendered["execution.checkpointing.min-pause"] = f"{min(block.interval, 1_000)} ms"
+    return rendered
 
 
 def _options(spec: JobSpec) -> Mapping[str, str]:

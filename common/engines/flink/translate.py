@@ -28,6 +28,7 @@ from common.engines.flink.submit import ROOT, properties, shared_cluster
 from common.errors import AdstreamError
 from common.operators.step import END
 from common.runtime.checkpoint import Checkpoint, Manifest
+from common.runtime.orders import STOPPED
 from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
@@ -35,6 +36,8 @@ from common.runtime.summary import Summary
 MAX_PARALLELISM = 256
 """Flink's key groups; fixed for the life of its checkpoints."""
 ENDLESS = 2**62
+STOP_SECONDS = 0.2
+"""How often a run without an end looks whether it has stopped."""
 PACKED = Types.PICKLED_BYTE_ARRAY()
 _REFUSED = re.compile(r"common\.errors\.AdstreamError(?:'>)?: (?P<text>.+)")
 _FAILED = re.compile(r"^Caused by: (?P<text>.+)$", re.MULTILINE)
@@ -58,7 +61,7 @@ def _batch(run: Run) -> Summary:
     run.sink.clear()
     scratch = Checkpoint(Path(run.spec.output, "_run", "flink"))
     scratch.clear()
-    run = replace(run, checkpoint=scratch)
+    run = replace(run, spec=replace(run.spec, checkpoint=scratch.place), checkpoint=scratch)
     _execute(run, run.kept(), batch_agenda(run), {})
     metrics = run.metrics(run.kept())
     scratch.clear()
@@ -79,7 +82,7 @@ def _catch_up(run: Run) -> None:
     """Takes the steps there are; first those of a run that was interrupted."""
     done = False
     while not done:
-        native = NativeCheckpoints(run.checkpoint.root)
+        native = NativeCheckpoints(run.spec.workplace)
         manifest = run.kept()
         agenda = stream_agenda(run, manifest)
         unfinished = native.unfinished(manifest.step, agenda, run.settings)
@@ -98,13 +101,40 @@ def _catch_up(run: Run) -> None:
 
 
 def _follow(run: Run) -> None:
-    """Takes the steps there are and those that come, until it is stopped."""
-    NativeCheckpoints(run.checkpoint.root).clear()
-    _execute(run, run.resume(), None, {})
+    """Takes the steps there are and those that come, until it is stopped.
+
+    One that is asked to stop saves what it has not saved yet, and says so; then there is nothing left to lose.
+    """
+    NativeCheckpoints(run.spec.workplace).clear()
+    stopped = Path(run.spec.workplace, STOPPED)
+    stopped.unlink(missing_ok=True)
+    environment = _environment(run, run.resume(), None, {})
+    try:
+        client = environment.execute_async(_name(run))
+        ended = client.get_job_execution_result()
+        while not ended.done():
+            if stopped.exists():
+                client.cancel().result()
+                return
+            time.sleep(STOP_SECONDS)
+        ended.result()
+    except Py4JJavaError as error:
+        raise _reason(error) from error
 
 
-def _execute(run: Run, manifest: Manifest, agenda: Agenda | None, settings: dict[str, str]) -> None:
+def _execute(run: Run, manifest: Manifest, agenda: Agenda, settings: dict[str, str]) -> None:
     """Runs a Flink job to its end; arguments as `translate` takes them."""
+    environment = _environment(run, manifest, agenda, settings)
+    try:
+        environment.execute(_name(run))
+    except Py4JJavaError as error:
+        raise _reason(error) from error
+
+
+def _environment(
+    run: Run, manifest: Manifest, agenda: Agenda | None, settings: dict[str, str]
+) -> StreamExecutionEnvironment:
+    """A Flink job that is ready to run."""
     configuration = Configuration()
     for name, value in {**_python(), **properties(run.spec), **settings}.items():
         configuration.set_string(name, value)
@@ -112,10 +142,7 @@ def _execute(run: Run, manifest: Manifest, agenda: Agenda | None, settings: dict
     environment.set_parallelism(run.settings.parallelism)
     environment.set_max_parallelism(MAX_PARALLELISM)
     translate(environment, run, manifest, agenda)
-    try:
-        environment.execute(_name(run))
-    except Py4JJavaError as error:
-        raise _reason(error) from error
+    return environment
 
 
 def _name(run: Run) -> str:

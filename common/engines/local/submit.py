@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from common.engines.checkpointing import only_own_tables, saved
 from common.runtime.spec import JobSpec
 
 
@@ -17,6 +18,12 @@ def command(spec_path: Path, spec: JobSpec) -> list[str]:
 def environment(spec: JobSpec) -> Mapping[str, str]:
     """The variables that the command needs, over those of this process."""
     return {}
+
+
+def check(spec: JobSpec) -> tuple[str, ...]:
+    """Refuses a state backend; an interval is told to have no meaning."""
+    only_own_tables(spec)
+    return saved(spec, "with each step")
 
 
 def unavailable() -> str | None:

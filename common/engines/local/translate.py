@@ -119,8 +119,8 @@ def _stream(run: Run) -> Summary:
 
 
 def _arrivals(run: Run, position: Position) -> Iterator[Arrivals]:
-    """The steps there are; then those that come, unless the run ends when it has caught up."""
-    while True:
+    """The steps there are; then those that come, until the run has caught up or is asked to stop."""
+    while not run.is_stopping:
         arrivals = run.source.next_step(position)
         if arrivals is not None:
             position = arrivals.position

@@ -15,6 +15,7 @@ from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
+from common.engines.checkpointing import only_own_tables, saved
 from common.engines.spark import allocation
 from common.engines.spark.allocation import Allocation
 from common.errors import AdstreamError
@@ -73,6 +74,12 @@ def environment(spec: JobSpec) -> Mapping[str, str]:
         return suite  # the image's modules are compiled, and its files can't be written
     # Each query starts Python anew: without compiled modules at hand, that takes a second or two longer.
     return suite | {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(cache_folder() / "bytecode")}
+
+
+def check(spec: JobSpec) -> tuple[str, ...]:
+    """Refuses a state backend; an interval is told to have no meaning."""
+    only_own_tables(spec)
+    return saved(spec, "with each step")
 
 
 def unavailable() -> str | None:

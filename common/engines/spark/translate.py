@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from pyspark.errors import PySparkException
@@ -41,6 +42,8 @@ READ_TASKS = 4
 """How many tasks a core the splits of a batch job are dealt to: enough to even out, few enough to start."""
 TRIGGER = "200 milliseconds"
 """How often a stream looks for arrivals once it has caught up."""
+STOP_SECONDS = 1
+"""How often a run without an end looks whether it is to stop."""
 QUERIES = "spark"
 """Where below the suite's checkpoint the checkpoints of Spark's queries are."""
 
@@ -73,7 +76,7 @@ def _batch(spark: SparkSession, run: Run) -> Summary:
 def _stream(spark: SparkSession, run: Run) -> Summary:
     started = time.monotonic()
     manifest = run.resume()
-    queries = run.checkpoint.root / QUERIES
+    queries = run.spec.workplace / QUERIES
     shutil.rmtree(queries, ignore_errors=True)  # what a run that was killed left
     queries.mkdir(parents=True)
     steps = _Steps(run, manifest, Path(tempfile.mkdtemp(dir=queries)))
@@ -102,6 +105,8 @@ class _Steps:
         self._query = query
         self._tasks = run.settings.parallelism
         self._failure: Exception | None = None
+        self._taking = Lock()
+        self._stopped = False
 
     def take_arrivals(self, spark: SparkSession) -> None:
         """Runs the query: until the arrivals there are now were taken, or for ever."""
@@ -116,7 +121,12 @@ class _Steps:
             .start()
         )
         try:
-            query.awaitTermination()
+            while not query.awaitTermination(STOP_SECONDS):
+                if self._run.is_stopping:
+                    # A step that is being taken is taken to its end, and none after it.
+                    with self._taking:
+                        self._stopped = True
+                    return
         except PySparkException:
             if self._failure is not None:
                 raise self._failure from None
@@ -133,7 +143,12 @@ class _Steps:
         self._complete(self.manifest.position, self.manifest.clock.ended(), _collect(frames))
 
     def _take(self, frames: DataFrame, batch: int) -> None:
-        """Takes one micro-batch, which is one step."""
+        """Takes one micro-batch, which is one step; none once the run was asked to stop."""
+        with self._taking:
+            if not self._stopped:
+                self._take_step(frames, batch)
+
+    def _take_step(self, frames: DataFrame, batch: int) -> None:
         try:
             offset = self._offset(batch)
             if offset["step"] == self.manifest.step:

@@ -53,6 +53,11 @@ class Address:
             raise AdstreamError(f"'{url}': start is '{start}'", "give earliest, latest, or a time in epoch ms")
         return cls(parts.netloc, options["registry"], options.get("user", ""), start)
 
+    def url(self) -> str:
+        """The address as `parse` reads it."""
+        options = {"registry": self.registry, "user": self.user, "start": self.start}
+        return f"{SCHEME}://{self.bootstrap}?{urlencode({name: value for name, value in options.items() if value})}"
+
     def client(self, **settings: Any) -> dict[str, Any]:
         """The configuration of a client (librdkafka, "Global configuration properties").
 

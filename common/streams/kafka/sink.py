@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -46,7 +46,14 @@ def marker_topic(job: str) -> str:
     return f"{job}-epochs"
 
 
-def open_kafka_sink(url: str, job: str, root: str, contracts: Mapping[str, Contract], schemas: str = "") -> KafkaSink:
+def open_kafka_sink(
+    url: str,
+    job: str,
+    root: str,
+    contracts: Mapping[str, Contract],
+    schemas: str = "",
+    topics: Mapping[str, str] | None = None,
+) -> KafkaSink:
     """The sink of a job on a broker.
 
     Args:
@@ -55,11 +62,12 @@ def open_kafka_sink(url: str, job: str, root: str, contracts: Mapping[str, Contr
         root: The local folder in which parts wait for their step to be delivered.
         contracts: The contract of every stream that the job writes.
         schemas: The folder in which their schemas are kept; empty for nowhere.
+        topics: The topic of each stream, where it has another name.
 
     Raises:
         AdstreamError: It is not the address of a broker.
     """
-    return KafkaSink(Address.parse(url), job, root, dict(contracts), schemas)
+    return KafkaSink(Address.parse(url), job, root, dict(contracts), schemas, dict(topics or {}))
 
 
 def transactional_id(job: str) -> str:
@@ -77,6 +85,7 @@ class KafkaSink:
         root: The local folder in which parts wait for their step to be delivered.
         contracts: The contract of every stream.
         schemas: The folder in which their schemas are kept; empty for nowhere.
+        topics: The topic of each stream, where it has another name.
     """
 
     address: Address
@@ -84,6 +93,7 @@ class KafkaSink:
     root: str
     contracts: Mapping[str, Contract]
     schemas: str = ""
+    topics: Mapping[str, str] = field(default_factory=dict)
 
     def writer(self, step: str, part: str) -> PartWriter:
         """As `Sink.writer`."""
@@ -170,7 +180,7 @@ class KafkaSink:
         for stream, paths in staged.items():
             for path in paths:
                 for key, value in self._records(stream, path):
-                    send(producer, stream, key, value, deliveries)
+                    send(producer, self.topics.get(stream, stream), key, value, deliveries)
         marker = json.dumps(asdict(_Marker(step, session.run))).encode()
         send(producer, marker_topic(self.job), self.job.encode(), marker, deliveries)
         producer.flush(TIMEOUT_SECONDS)

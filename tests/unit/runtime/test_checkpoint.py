@@ -78,18 +78,6 @@ def test_only_what_holds_something_can_be_due() -> None:
     assert not BucketState({"sessions": Stored()}, due=11).due_at(11)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"sessions.gap": 20}, {"sessions.operator": "windows"}, {"sessions.key": "advertisementId"}, {"buckets": 4}],
-)
-def test_other_parameters_are_refused(change: dict[str, object], tmp_path: Path) -> None:
-    (name, value), *_ = change.items()
-    manifest = start()
-    manifest.check(manifest.fingerprint, tmp_path)
-    with pytest.raises(AdstreamError, match=rf"made with {name}=.*, but the job has {name}={value}"):
-        manifest.check({**manifest.fingerprint, **change}, tmp_path)
-
-
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"layout": 1}', '{"layout": 99}'])
 def test_a_torn_manifest_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text(content)

@@ -1,0 +1,83 @@
+"""Checkpoints in a real object store."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pyarrow import fs
+
+from common.contracts.contract import load
+from common.datasets.generate import generate
+from common.datasets.settings import GeneratorSettings
+from common.engines.registry import available
+from common.services.stack import Stack
+from common.storage import storage_at
+from common.streams.materialise import digest, table
+from tests.integration.conftest import Adstream
+from tests.unit.storages import check_storage
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+STREAMS = ("ad-views", "ad-clicks", "advertisements")
+ANSWERS = ("ad-sessions", "ad-engagements")
+
+
+@pytest.fixture
+def place(services: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty place in an object store."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    list(services.up(["s3"]))
+    # One bucket for all: each takes volumes of its own, of which there are few.
+    bucket, host = "ads", services.endpoint("s3", "url").removeprefix("http://")
+    url = f"s3://{bucket}/{uuid4().hex[:8]}?endpoint_override={host}&scheme=http&region=us-east-1"
+    fs.FileSystem.from_uri(f"{url}&allow_bucket_creation=true")[0].create_dir(bucket)
+    return url
+
+
+def test_an_object_store_is_a_storage(place: str) -> None:
+    check_storage(storage_at(place))
+
+
+@pytest.mark.parametrize("engine", ["local", pytest.param("spark", marks=(pytest.mark.recovery, pytest.mark.spark))])
+def test_a_job_goes_on_elsewhere_from_an_object_store(
+    engine: str, place: str, adstream: Adstream, tmp_path: Path
+) -> None:
+    if (reason := available(engine)) is not None:
+        pytest.skip(reason)
+    ads, arrived, out = tmp_path / "ads", tmp_path / "in", tmp_path / "out"
+    generate(GeneratorSettings(events=1_500, users=100, files=4, malformed=0.0), ads, "parquet")
+    block = ("--set", f"checkpoint.storage={place}", "--set", "checkpoint.retention=2", "--set", "buckets=4")
+    line = ("run", "billing", "--engine", engine, "--mode", "stream", *block)
+    for part, options in ((range(2), ("--until-caught-up",)), (range(2, 4), ("--drain",))):
+        for stream in STREAMS:
+            (arrived / stream).mkdir(parents=True, exist_ok=True)
+            for number in part:
+                path = sorted((ads / stream).iterdir())[number]
+                (arrived / stream / path.name).symlink_to(path)
+        # Another machine knows nothing of the first one's folder.
+        shutil.rmtree(out / "_checkpoint", ignore_errors=True)
+        said = adstream(*line, "--input", arrived, "--output", out, *options)
+        assert said.code == 0, said.err
+    assert not (out / "_checkpoint" / "state").exists()
+    assert adstream("checkpoints", "verify", "billing", "--output", out).code == 0
+    whole = ("run", "billing", "--engine", "local", "--input", ads, "--output", tmp_path / "whole")
+    assert adstream(*whole).code == 0
+    for stream in ANSWERS:
+        assert digest(table(out, stream, load(stream))) == digest(table(tmp_path / "whole", stream, load(stream)))
+
+
+def test_a_torn_object_is_named(place: str, adstream: Adstream, tmp_path: Path) -> None:
+    ads, out = tmp_path / "ads", tmp_path / "out"
+    generate(GeneratorSettings(events=300, users=50, files=1, malformed=0.0), ads, "parquet")
+    line = ("run", "sessions", "--engine", "local", "--mode", "stream", "--until-caught-up", "--set", "buckets=2")
+    said = adstream(*line, "--input", ads, "--output", out, "--checkpoint", place)
+    assert said.code == 0, said.err
+    storage = storage_at(place)
+    torn = next(iter(storage.files("state")))
+    storage.write(torn, storage.read(torn).to_pybytes()[:-10])
+    said = adstream("checkpoints", "verify", "sessions", "--output", out)
+    assert said.code == 1 and torn in said.out
