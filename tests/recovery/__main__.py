@@ -20,6 +20,7 @@ from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
 from common.names import pick
 from tests.conformance.jobs.every import JOBS
+from tests.recovery import disk
 from tests.recovery.job import RecoveryError
 from tests.recovery.play import Played, play
 from tests.recovery.schedule import Schedule
@@ -69,6 +70,8 @@ def main(
     if table_only:
         CONSOLE.print(table(kept(RESULTS)))
         return ExitCode.OK
+    if (reason := disk.unavailable()) is not None:
+        _tell("storage-away, storage-read-only, disk-full", f"left out ({reason})")
     until, right, lines = time.monotonic() + 60 * minutes, True, []
     for name in venue or VENUES:
         place = VENUES[pick("venue", name, VENUES)]
