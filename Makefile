@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 SAMPLE := build/open-bandit
 SHOP := build/open-bandit-database
 LANDED := ad-views,ad-clicks,advertisements,ad-sessions,ad-engagements
-FAST := not slow and not recovery and not integration and not k8s
+FAST := not slow and not recovery and not integration and not k8s and not notebooks
 SOURCES := pyproject.toml uv.lock
 # What changed contracts are compared with: where this branch left main; on main itself, the commit before.
 BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null); \
@@ -31,7 +31,7 @@ BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null); \
 
 .PHONY: help
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both Python environments, brings the jars, and Java where there is none
@@ -112,6 +112,10 @@ recovery: setup ## Jobs that are killed, starved and rescaled on every engine: w
 .PHONY: integration
 integration: setup ## Streams on real services: Kafka, a schema registry, PostgreSQL, Connect, S3
 	.venv/bin/pytest tests/integration -m integration $(PYTEST_ARGS)
+
+.PHONY: notebooks
+notebooks: setup ## The notebooks, run from their first cell to their last
+	.venv/bin/pytest tests/notebooks $(PYTEST_ARGS)
 
 .PHONY: k8s
 k8s: setup ## Jobs on a real Kubernetes, the one that KUBECONFIG names

@@ -13,6 +13,8 @@ from cyclopts import App, Parameter
 from common.cli.console import err, out, show_pairs
 from common.cli.options import Output
 from common.config.layers import Value, validated
+from common.datasets.catalogue import CatalogueSettings
+from common.datasets.catalogue import generate_catalogue as make_catalogue
 from common.datasets.csv_events import import_csv
 from common.datasets.generate import generate as make
 from common.datasets.impressions import Imported
@@ -39,6 +41,8 @@ RATE = 1_000.0
 
 OPTIONS = {name.replace("_", "-"): name for name in GeneratorSettings.model_fields}
 """The options of `adstream generate`, and the settings behind them."""
+CATALOGUE_OPTIONS = {name.replace("_", "-"): name for name in CatalogueSettings.model_fields}
+"""As `OPTIONS`, of `adstream generate-catalogue`."""
 OF_FILES = frozenset({"files", "start", "span", "swing"})
 """Those that are settled for streams that happen now."""
 
@@ -144,10 +148,7 @@ def generate(
     **options: str,
 ) -> int:
     """Make streams of any size, from a seed; `GENERATE_HELP` is its help."""
-    values = {
-        OPTIONS[pick("option", name.replace("_", "-"), OPTIONS)]: Value(raw, f"--{name}")
-        for name, raw in options.items()
-    }
+    values = _values(options, OPTIONS)
     settings = validated(GeneratorSettings, values)
     if to_kafka:
         return _to_kafka(settings, frozenset(values), to_kafka, rate, output)
@@ -158,6 +159,20 @@ def generate(
     counts = {"late": made.late, "duplicates": made.duplicates, "malformed": made.malformed, "bots": made.bots}
     show_pairs("made up", {**made.records, **counts, "files a stream": made.files, "where": output})
     return ExitCode.OK
+
+
+def generate_catalogue(*, output: Output, file_format: FileFormatOption = "jsonl", **options: str) -> None:
+    """Make the tables of a catalogue, for `eventification`; `CATALOGUE_HELP` is its help."""
+    settings = validated(CatalogueSettings, _values(options, CATALOGUE_OPTIONS))
+    made = make_catalogue(settings, output, _format(file_format))
+    show_pairs("made up", {**made, "files a stream": settings.files, "where": output})
+
+
+def _values(options: Mapping[str, str], known: Mapping[str, str]) -> dict[str, Value]:
+    """Options as they were typed, by the settings behind them."""
+    return {
+        known[pick("option", name.replace("_", "-"), known)]: Value(raw, f"--{name}") for name, raw in options.items()
+    }
 
 
 def _to_kafka(settings: GeneratorSettings, given: frozenset[str], broker: str, rate: float, output: Path | None) -> int:
@@ -190,6 +205,24 @@ With `--to-kafka` the events happen now: a producer sends each when it arrives, 
     options="\n".join(
         f"* `--{option}` {field.description} [{field.default}]"
         for option, field in zip(OPTIONS, GeneratorSettings.model_fields.values(), strict=True)
+    )
+)
+
+
+CATALOGUE_HELP = """Make the tables of a catalogue, from a seed: advertisements, campaigns and customers that come, change and go.
+
+With its default, each option says:
+
+{options}
+
+For the job `eventification`:
+
+    adstream generate-catalogue --output catalogue --changes 100000 --files 20
+    adstream run eventification --engine local --input catalogue --output out
+""".format(
+    options="\n".join(
+        f"* `--{option}` {field.description} [{field.default}]"
+        for option, field in zip(CATALOGUE_OPTIONS, CatalogueSettings.model_fields.values(), strict=True)
     )
 )
 

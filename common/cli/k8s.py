@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -16,75 +16,19 @@ from rich.table import Table
 from rich.text import Text
 
 from common.cli.console import err_line, out
+from common.cli.k8s_deploy import deploy
+from common.cli.k8s_target import Context, Manifests, Namespace, Overlay, Target, Value, numbers_of, target
 from common.cli.options import Config, Job, Set
-from common.cli.request import job_settings
-from common.config.layers import Layers, pairs, settings
+from common.config.layers import Layers, settings
 from common.errors import AdstreamError, ExitCode
 from common.kubernetes.instance import SETTINGS_FILE, Instance
-from common.kubernetes.kubectl import Kubectl, dump
-from common.kubernetes.numbers import Numbers
-from common.kubernetes.objects import METRICS_PORT, STATE, Object, driver_of, selector, settings_name
-from common.kubernetes.render import MANIFESTS, overlay_folder, render
-from common.kubernetes.view import newest_driver, pod_view
-
-Overlay = Annotated[
-    str, Parameter(help="Where it runs and in which shape, a folder of k8s/overlays such as production/spark-driver.")
-]
-Namespace = Annotated[
-    str, Parameter(name=("--namespace", "-n"), show_default=False, help="Another namespace than the overlay's.")
-]
-Context = Annotated[str, Parameter(show_default=False, help="A context of the kubeconfig, if not its current one.")]
-Value = Annotated[
-    Sequence[str],
-    Parameter(
-        name="--value", negative="", show_default=False, help="INPUT=… or SINK=…: where streams are. Repeatable."
-    ),
-]
-Manifests = Annotated[Path, Parameter(show_default=False, help="The folder of the manifests; this checkout's k8s.")]
+from common.kubernetes.kubectl import dump
+from common.kubernetes.objects import STATE, driver_of, selector, settings_name
+from common.kubernetes.render import MANIFESTS, render
+from common.kubernetes.view import pod_view
 
 app = App(name="k8s", help="Jobs on Kubernetes: render their manifests, release them, and see how they are.")
-app.command("common.cli.k8s_deploy:deploy", name="deploy")
-
-
-@dataclass(frozen=True)
-class Target:
-    """A job and where it runs.
-
-    Attributes:
-        kubectl: The way there, in the namespace of the job.
-        instance: The job.
-        overlay: The folder of its overlay.
-        objects: What it is there.
-    """
-
-    kubectl: Kubectl
-    instance: Instance
-    overlay: Path
-    objects: tuple[Object, ...]
-
-
-def target(
-    job: str,
-    overlay: str,
-    namespace: str,
-    context: str,
-    values: Sequence[str],
-    config: Path | None,
-    assignments: Sequence[str],
-    manifests: Path,
-) -> Target:
-    """Renders a job; arguments as the commands take them.
-
-    Raises:
-        AdstreamError: There is no such job, overlay or setting, or kubectl is missing or can't render it.
-    """
-    folder = overlay_folder(overlay, manifests)
-    found = job_settings(job, config or _settings_file(folder), assignments)
-    instance = Instance(job, found, pairs("--value", values), namespace)
-    kubectl = Kubectl.found(context=context)
-    objects = render(kubectl, folder, instance)
-    where = namespace or str(objects[0]["metadata"].get("namespace", ""))
-    return Target(Kubectl(kubectl.program, where, context), instance, folder, objects)
+app.command(deploy)
 
 
 @app.command(name="render")
@@ -255,20 +199,6 @@ def delete(
     )
 
 
-def numbers_of(kubectl: Kubectl, pods: Sequence[Object]) -> Numbers | None:
-    """The numbers that a job's driver serves; None while none does."""
-    driver = newest_driver(pods)
-    if driver is None:
-        return None
-    path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{driver.name}:{METRICS_PORT}/proxy/metrics"
-    try:
-        return Numbers.of(kubectl.text("get", f"--raw={path}"))
-    except AdstreamError as error:
-        if error.code is ExitCode.UNAVAILABLE:
-            raise
-        return None  # it has not opened the port yet, or is about to end
-
-
 def running(there: Target, assignments: Sequence[str]) -> Instance:
     """A job as it runs on the cluster, with some settings assigned anew.
 
@@ -284,9 +214,3 @@ def running(there: Target, assignments: Sequence[str]) -> Instance:
         file.write_text(values.pop(SETTINGS_FILE))
         found = settings(there.instance.job, Layers(file, {}, assignments))
     return replace(there.instance, settings=found, literals=values)
-
-
-def _settings_file(overlay: Path) -> Path | None:
-    """The overlay's own settings, if it has some."""
-    path = overlay / SETTINGS_FILE
-    return path if path.exists() else None

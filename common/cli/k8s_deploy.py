@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from common.cli.console import err_line, out
-from common.cli.k8s import Context, Manifests, Namespace, Overlay, Target, Value, numbers_of, target
+from common.cli.k8s_target import Context, Manifests, Namespace, Overlay, Target, Value, numbers_of, target
 from common.cli.options import Config, Job, Set, duration
 from common.errors import AdstreamError, ExitCode
 from common.kubernetes.kubectl import Kubectl

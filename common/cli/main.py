@@ -85,6 +85,7 @@ for command in (run.run, report.report, plan.plan, lineage.lineage, compare.comp
     app.command(command)
 app.register_install_completion_command(help="Let your shell complete commands, options and names.")
 app.command(data.generate, help=data.GENERATE_HELP)
+app.command(data.generate_catalogue, help=data.CATALOGUE_HELP)
 app.command(data.imports)
 app.command(orders.stop)
 app.command(orders.scale)

@@ -65,7 +65,9 @@ class Kubectl:
         Raises:
             AdstreamError: It failed; `UNAVAILABLE` where the cluster is not reached.
         """
-        done = subprocess.run(self.command(*arguments), input=text, capture_output=True, text=True, check=False)
+        line = self.command(*arguments)
+        # An empty input where there is none, so that it can't ask for a name or a password.
+        done = subprocess.run(line, input=text or "", capture_output=True, text=True, check=False)
         if done.returncode in accepted:
             return done.returncode, done.stdout
         said = " ".join(line for line in done.stderr.split("\n") if line and not line.startswith("Warning:")).strip()

@@ -21,7 +21,8 @@ from common.databases.liberation import load as load_liberation
 from common.lineage.graph import Job, Lineage, Stream
 from common.names import pick
 from common.streams.decoded import DEAD_LETTERS
-from common.topology.graph import sinks, sources, tables
+from common.topology.graph import sinks, sources
+from common.topology.graph import tables as kept
 from common.topology.nodes import Topology
 
 CONNECTOR = "connector.json"
@@ -64,7 +65,8 @@ def job_of(topology: Topology) -> Job:
         owner=topology.owner or load(topology.sinks[0].stream).meta.owner,
         reads=sources(topology),
         writes=writes,
-        dead_letters="" if tables(topology) else topology.dead_letters,
+        keeps=tuple(stream for stream in kept(topology) if stream != topology.dead_letters),
+        dead_letters="" if kept(topology) else topology.dead_letters,  # among tables they are a table, too
     )
 
 

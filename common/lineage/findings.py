@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from common.lineage.graph import Job, Lineage, Tag
+from common.lineage.graph import Job, Lineage, Stream, Tag
 
 FindingKind = Literal["deprecated", "orphaned stream", "orphaned job", "several writers"]
 
@@ -40,7 +40,7 @@ class Hop:
         stream: The stream that the job reads.
         fields: Its fields that have the tag.
         job: The job.
-        target: A stream that it writes.
+        target: A stream that it writes, or a table that it keeps.
         into: The fields of the target that have the tag; none where the tag ends.
         crosses: Whether the target belongs to another team than the stream.
     """
@@ -88,20 +88,27 @@ def hops(lineage: Lineage, tag: Tag) -> tuple[Hop, ...]:
     Money is traced back, too: what flows into a stream with financial fields is among the hops. Which field becomes which only the code of a job knows, so a hop to a stream without the tag is told, too.
     """
     return tuple(
-        Hop(
-            tag,
-            stream.name,
-            stream.tagged(tag),
-            job.name,
-            target.name,
-            target.tagged(tag),
-            crosses=target.owner != stream.owner,
-        )
+        hop
         for stream in lineage.streams
         for job in lineage.readers(stream.name)
-        for target in map(lineage.stream, job.writes)
-        if stream.tagged(tag) or (tag in TRACED_BACK and target.tagged(tag))
+        for hop in (*_streamed(lineage, tag, stream, job), *_kept(tag, stream, job))
     )
+
+
+def _streamed(lineage: Lineage, tag: Tag, stream: Stream, job: Job) -> Iterator[Hop]:
+    """The hops into streams."""
+    fields = stream.tagged(tag)
+    for target in map(lineage.stream, job.writes):
+        if fields or (tag in TRACED_BACK and target.tagged(tag)):
+            crosses = target.owner != stream.owner
+            yield Hop(tag, stream.name, fields, job.name, target.name, target.tagged(tag), crosses)
+
+
+def _kept(tag: Tag, stream: Stream, job: Job) -> Iterator[Hop]:
+    """The hop into a table that is kept of the stream: it has the same fields, and belongs to who keeps it."""
+    fields = stream.tagged(tag)
+    if fields and stream.name in job.keeps:
+        yield Hop(tag, stream.name, fields, job.name, f"table {stream.name}", fields, job.owner != stream.owner)
 
 
 def findings(lineage: Lineage) -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from common.names import pick
@@ -19,11 +19,12 @@ class Node:
     """A place in the graph.
 
     Attributes:
-        kind: `table` of a database, `stream`, `job`, or `team` that reads with tools of its own.
+        kind: `table` of a database, `stream`, `job`, table that is `kept` of a stream, or `team` that reads with tools
+            of its own.
         name: Its name among those of its kind.
     """
 
-    kind: Literal["table", "stream", "job", "team"]
+    kind: Literal["table", "stream", "job", "kept", "team"]
     name: str
 
 
@@ -78,6 +79,7 @@ class Job:
         reads: The streams it reads.
         writes: The streams it writes, dead letters not among them.
         tables: The tables of a database that it reads.
+        keeps: The streams that it keeps tables of.
         dead_letters: The stream for records that break their contract; empty for none.
         any_stream: Whether it also writes whatever stream applications name.
     """
@@ -88,6 +90,7 @@ class Job:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
     dead_letters: str = ""
     any_stream: bool = False
 
@@ -161,6 +164,7 @@ class Lineage:
             yield from (Edge(Node("table", table), here) for table in job.tables)
             yield from (Edge(Node("stream", stream), here) for stream in job.reads)
             yield from (Edge(here, Node("stream", stream)) for stream in job.writes)
+            yield from (Edge(here, Node("kept", stream)) for stream in job.keeps)
             if job.dead_letters:
                 yield Edge(here, Node("stream", job.dead_letters), side=True)
         for stream in self.streams:
@@ -181,13 +185,10 @@ def _reached(start: Node, flows: list[Edge], ends: Callable[[Edge], tuple[Node, 
 
 def _within(job: Job, streams: set[str]) -> Job:
     """A job, with only those of its streams that are looked at."""
-    return Job(
-        name=job.name,
-        kind=job.kind,
-        owner=job.owner,
+    return replace(
+        job,
         reads=tuple(stream for stream in job.reads if stream in streams),
         writes=tuple(stream for stream in job.writes if stream in streams),
-        tables=job.tables,
+        keeps=tuple(stream for stream in job.keeps if stream in streams),
         dead_letters=job.dead_letters if job.dead_letters in streams else "",
-        any_stream=job.any_stream,
     )

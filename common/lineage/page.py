@@ -77,7 +77,7 @@ def _box(lineage: Lineage, node: Node, place: Place, owner: str) -> str:
         stream = lineage.stream(node.name)
         classes += [tag for tag in reversed(TAGS) if stream.tagged(tag)]
         classes += ["deprecated"] if stream.deprecated is not None else []
-    below = owner or {"table": "table of a database", "team": "team"}[node.kind]
+    below = owner or {"table": "table of a database", "kept": "table that is kept", "team": "team"}[node.kind]
     body = (
         f'<g class="{" ".join(classes)}"><title>{escape(f"{node.kind} {node.name}, {below}")}</title>'
         f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="{round_}"/>'
@@ -106,6 +106,7 @@ def _tables(lineage: Lineage) -> Iterator[str]:
 def _job_row(job: Job) -> str:
     reads = [*(escape(f"table {table}") for table in job.tables), *(_link("stream", name) for name in job.reads)]
     writes = [_link("stream", name) for name in (*job.writes, *filter(None, [job.dead_letters]))]
+    writes += [escape(f"table {name}") for name in job.keeps]
     cells = (escape(job.name), escape(job.owner), ", ".join(reads), ", ".join(writes))
     return _row((*cells, f"<code>{escape(started(job))}</code>"), _anchor(Node("job", job.name)))
 

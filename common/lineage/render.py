@@ -88,7 +88,8 @@ def hop_line(hop: Hop) -> str:
 
 def _job_line(job: Job) -> str:
     reads = ", ".join([*(f"table {table}" for table in job.tables), *job.reads]) or "what applications write"
-    writes = ", ".join([*job.writes, *(["any stream"] if job.any_stream else [])])
+    kept = (f"table {stream}" for stream in job.keeps)
+    writes = ", ".join([*job.writes, *kept, *(["any stream"] if job.any_stream else [])])
     return f"{job.name} ({job.owner}): {reads} → {writes}"
 
 
@@ -107,6 +108,7 @@ def _shape(node: Node) -> str:
         "table": ('[("table ', '")]'),
         "stream": ('[("', '")]'),
         "job": ('[["', '"]]'),
+        "kept": ('[("kept table ', '")]'),
         "team": ('(["team ', '"])'),
     }[node.kind]
     return f"{_id(node.kind, node.name)}{opening}{node.name}{closing}"

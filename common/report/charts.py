@@ -1,4 +1,7 @@
-"""The charts of a report, in Altair. Colours are variables of the page's style, so one chart serves light and dark."""
+"""The charts of a report, in Altair.
+
+Colours are variables of the page's style, so one chart serves light and dark; elsewhere, as in a notebook, those of light hold.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,11 @@ MOST_CHARACTERS = 60
 """As many fit side by side below a chart of half the page's width."""
 ROW = 22
 """The height of a bar that has a name, in px."""
-INK, MUTED, GRID = "var(--ink)", "var(--muted)", "var(--grid)"
+INK, MUTED, GRID = "var(--ink, #1b2330)", "var(--muted, #667085)", "var(--grid, #e4e7ec)"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif'
 """The fonts by name, as a browser can't measure text in a font that is a variable."""
-MAIN, SECOND, ALARM, SURFACE = "var(--main)", "var(--second)", "var(--alarm)", "var(--surface)"
+MAIN, SECOND = "var(--main, #3563e9)", "var(--second, #e07b22)"
+ALARM, SURFACE = "var(--alarm, #d1344b)", "var(--surface, #ffffff)"
 KINDS = ("read", "operator", "written")
 HALF_BOX, HALF_BOX_HEIGHT = 0.3, 0.24
 DURATION = re.compile(r"\w+ (\d+(d|h|m|s|ms))+")

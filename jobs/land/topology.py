@@ -23,6 +23,7 @@ def topology(settings: Settings) -> Topology:
         name="land",
         sinks=tuple(_table(stream, settings.partitions.get(stream, "")) for stream in settings.streams),
         balance=("landed", "superseded", "dead_letters"),
+        owner="streaming-platform",
     )
 
 

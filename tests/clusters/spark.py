@@ -83,9 +83,9 @@ class SparkCluster:
         found = []
         for process in self.processes():
             with suppress(psutil.NoSuchProcess):
-                if EXECUTOR in process.cmdline():
+                if any(part.endswith(EXECUTOR) for part in process.cmdline()):
                     found.append(process)
-        return [process for process in found if any("java" in part for part in process.cmdline()[:1])]
+        return found
 
     def processes(self) -> list[psutil.Process]:
         """All that runs below the workers."""

@@ -12,7 +12,7 @@ from tests.k8s.team import team
 
 pytestmark = pytest.mark.k8s
 
-STEPS = 60
+STEPS = 40
 
 
 @pytest.fixture

@@ -247,6 +247,30 @@ def test_a_team_is_kept_within_bounds(name: str) -> None:
     assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} in policies, "what is not named is not closed"
 
 
+@pytest.mark.parametrize("job", ["sessions", "billing"])
+def test_a_flink_deployment_is_restricted_and_refers_to_what_there_is(job: str) -> None:
+    """No API server here has its schema: these are the parts of it that a mistake would be dear in."""
+    instance = Instance(job, settings(job, Layers()))
+    objects = render(Kubectl.found(), overlay_folder("production/flink-operator"), instance)
+    (config,) = (item["metadata"]["name"] for item in objects if item["kind"] == "ConfigMap")
+    (spec,) = (item["spec"] for item in objects if item["kind"] == "FlinkDeployment")
+    pod, (prepare,) = spec["podTemplate"]["spec"], spec["jobManager"]["podTemplate"]["spec"]["initContainers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True and pod["enableServiceLinks"] is False
+    for container in (*pod["containers"], prepare):
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    named = [
+        each["valueFrom"]["configMapKeyRef"]["name"]
+        for each in prepare["env"]
+        if "configMapKeyRef" in each.get("valueFrom", {})
+    ]
+    assert {*named, pod["volumes"][1]["configMap"]["name"]} == {config}
+    assert spec["podTemplate"]["metadata"]["labels"] == {JOB: job, SUITE: "adstream"}
+    assert prepare["image"] == spec["image"]
+    assert spec["job"]["args"][-1] == f"/data/jobs/{job}/_run/spec.json"
+    assert spec["job"]["upgradeMode"] == "stateless"
+
+
 def test_places_differ_in_size_only_where_it_matters() -> None:
     """A base's shape reaches production as it was tried: the same kinds under the same names."""
     for name in JOBS:

@@ -14,7 +14,7 @@ from tests.k8s.team import Pod, Team, team
 
 pytestmark = pytest.mark.k8s
 
-STEPS = 60
+STEPS = 40
 
 
 @pytest.fixture

@@ -21,13 +21,14 @@ from common.errors import AdstreamError, ExitCode
 from common.names import pick
 from tests.conformance.jobs.every import JOBS
 from tests.recovery.job import RecoveryError
-from tests.recovery.play import play
+from tests.recovery.play import Played, play
 from tests.recovery.schedule import Schedule
 from tests.recovery.table import keep, kept, lines_of, table
 from tests.recovery.venues import VENUES, Venue
 from tests.recovery.work import Known, Own, Work
 
 RESULTS = Path("build/recovery/results.jsonl")
+CONSOLE = Console(width=140)
 EVENTS = 8
 """How many views and clicks a step of made-up arrivals has on average."""
 STRIKES = 3
@@ -47,7 +48,7 @@ def main(
     input: Path | None = None,  # noqa: A002 the option's name
     assignments: Annotated[Sequence[str], Parameter(name="--set", negative="")] = (),
     strikes: int = STRIKES,
-    minutes: float = 3.5,
+    minutes: float = 24 * 60.0,
     table_only: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Play schedules.
@@ -65,55 +66,54 @@ def main(
         minutes: After how many no more schedules are begun, and nothing more befalls a job.
         table_only: Play nothing: show what earlier ones gave, as they are kept in build/recovery.
     """
-    console, until = Console(width=140), time.monotonic() + 60 * minutes
     if table_only:
-        console.print(table(kept(RESULTS)))
+        CONSOLE.print(table(kept(RESULTS)))
         return ExitCode.OK
-    wrong, lines = 0, []
+    until, right, lines = time.monotonic() + 60 * minutes, True, []
     for name in venue or VENUES:
         place = VENUES[pick("venue", name, VENUES)]
         if (reason := place.unavailable()) is not None:
-            console.print(f"{name}: left out ({reason})", highlight=False)
+            _tell(name, f"left out ({reason})")
             continue
-        known = place.faults()
-        chosen = tuple(pick("fault", each, known) for each in fault if not venue or each in known) or known
+        faults = _chosen(place, fault)
         for number in range(seeds) if seed is None else (seed,):
             if time.monotonic() > until:
                 break
             work = _work(place, job, input, assignments, number)
-            schedule = Schedule.draw(number, chosen, work.steps, strikes)
-            load = os.getloadavg()[0]
-            folder = Path(tempfile.mkdtemp(prefix="adstream-recovery-"))
-            try:
-                played = play(place, work, schedule, folder, until, partial(_tell, console, f"{name} seed {number}"))
-            except RecoveryError as error:
-                wrong += 1
-                console.print(
-                    f"{name} seed {number}: FAILED: {schedule}\n{error}\nsee {folder}", highlight=False, markup=False
-                )
-                continue
-            lines += lines_of(played)
-            keep(lines_of(played), RESULTS)
-            told = ", ".join(
-                f"{each.strike.fault}@{each.at}>{each.strike.parallelism} {each.seconds:.1f}s"
-                for each in played.recovered
-            )
-            console.print(
-                f"{name} seed {number}: {told}; {played.starts} starts; load {load:.1f}; {played.verdict}",
-                highlight=False,
-                markup=False,
-            )
-            if played.verdict.right and played.balanced:
-                shutil.rmtree(folder)
-            else:
-                wrong += 1
-                console.print(f"WRONG, balanced: {played.balanced}: see {folder}", highlight=False)
-    console.print(table(lines))
-    return ExitCode.DIFFERENT if wrong else ExitCode.OK
+            played = _played(place, work, Schedule.draw(number, faults, work.steps, strikes), until)
+            lines += lines_of(played) if played else []
+            right = right and played is not None and played.right
+    CONSOLE.print(table(lines))
+    return ExitCode.OK if right else ExitCode.DIFFERENT
 
 
-def _tell(console: Console, what: str, text: str) -> None:
-    console.print(f"{what}: {text}", highlight=False, markup=False)
+def _chosen(venue: Venue, faults: Sequence[str]) -> tuple[str, ...]:
+    """Those of some faults that a venue knows; all that it knows, if none are named."""
+    everywhere = sorted({name for each in VENUES.values() for name in each.faults()})
+    named = [pick("fault", name, everywhere) for name in faults]
+    return tuple(name for name in named if name in venue.faults()) or venue.faults()
+
+
+def _played(venue: Venue, work: Work, schedule: Schedule, until: float) -> Played | None:
+    """Plays a schedule, and tells and keeps what came of it; None if the job did not come back."""
+    who, load = f"{venue.name} seed {schedule.seed}", os.getloadavg()[0]
+    folder = Path(tempfile.mkdtemp(prefix="adstream-recovery-"))
+    try:
+        played = play(venue, work, schedule, folder, until, partial(_tell, who))
+    except RecoveryError as error:
+        _tell(who, f"FAILED: {schedule}\n{error}\nsee {folder}")
+        return None
+    keep(lines_of(played), RESULTS)
+    _tell(who, f"{played.starts} starts, load {load:.1f}: {played.verdict}")
+    if played.right:
+        shutil.rmtree(folder)
+    else:
+        _tell(who, f"WRONG (its balance adds up: {played.balanced}): see {folder}")
+    return played
+
+
+def _tell(who: str, text: str) -> None:
+    CONSOLE.print(f"{who}: {text}", highlight=False, markup=False)
 
 
 def _work(venue: Venue, job: str, given: Path | None, assignments: Sequence[str], seed: int) -> Work:

@@ -57,6 +57,11 @@ class Played:
     balanced: bool = True
     starts: int = 1
 
+    @property
+    def right(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.verdict.right and self.balanced
+
 
 def play(
     venue: Venue, work: Work, schedule: Schedule, folder: Path, until: float = math.inf, tell: Tell = lambda _: None

@@ -156,6 +156,12 @@ def properties(spec: JobSpec) -> dict[str, str]:
     return suite | {name: value for name, value in spec.options.items() if "." in name}
 
 
+def shared_cluster(spec: JobSpec) -> str | None:
+    """The job manager, `HOST:PORT`, of a cluster that outlives the run and may run other jobs; None without one."""
+    master = _options(spec).get("master")
+    return None if master == APPLICATION else master
+
+
 def _checkpointing(spec: JobSpec) -> dict[str, str]:
     """The settings below `checkpoint` by Flink's names ("Checkpointing" and "State backends" of its documentation).
 

@@ -24,7 +24,7 @@ from common.engines.flink.native import NativeCheckpoints
 from common.engines.flink.sinks import CompleteSteps, PassShardsOn, WriteShards, shard_key
 from common.engines.flink.sources import Agenda, PlanSteps, ReadAgenda, ReadUnits, batch_agenda, stream_agenda
 from common.engines.flink.state import StepBuckets
-from common.engines.flink.submit import ROOT, properties
+from common.engines.flink.submit import ROOT, properties, shared_cluster
 from common.errors import AdstreamError
 from common.operators.step import END
 from common.runtime.checkpoint import Checkpoint, Manifest
@@ -50,8 +50,9 @@ def run(spec: JobSpec) -> Summary:
         AdstreamError: What any run refuses, in the driver or in a task.
     """
     opened = Run.open(spec)
-    if "master" in spec.options:
-        end_earlier(spec.options["master"], _name(opened))
+    master = shared_cluster(spec)
+    if master is not None:
+        end_earlier(master, _name(opened))
     return _batch(opened) if spec.mode == "batch" else _stream(opened)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.engines.flink.submit import command, environment, properties
+from common.engines.flink.submit import command, environment, properties, shared_cluster
 from common.runtime.spec import JobSpec
 
 pytestmark = pytest.mark.flink
@@ -37,3 +37,9 @@ def test_a_job_manager_has_the_heap_of_its_own_setting(tmp_path: Path) -> None:
     assert "-Xmx" not in environment(spec(tmp_path, master="application"))["FLINK_ENV_JAVA_OPTS"]
     assert "-Xmx256m" in environment(spec(tmp_path, master="shared:8081", memory="256m"))["FLINK_ENV_JAVA_OPTS"]
     assert command(tmp_path / "spec.json", spec(tmp_path, master="shared:8081"))[1:4] == ["run", "-m", "shared:8081"]
+
+
+def test_only_a_cluster_that_outlives_its_jobs_may_hold_what_an_earlier_run_left(tmp_path: Path) -> None:
+    assert shared_cluster(spec(tmp_path)) is None
+    assert shared_cluster(spec(tmp_path, master="host:8081")) == "host:8081"
+    assert shared_cluster(spec(tmp_path, master="application")) is None

@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(unavailable() is not None, reason=str(unavailable())),
 ]
 
-PATIENCE = 240
+PATIENCE = 120
 BURST = 6
 """Files of each stream that arrive at once."""
 OPTIONS = {
@@ -65,7 +65,7 @@ def _followed(spec: JobSpec, cluster: SparkCluster, made: Path) -> list[int]:
     def until(reached: Callable[[int], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE
         while not seen or not reached(seen[-1]):
-            assert time.monotonic() < deadline, f"never {what}: {seen}"
+            assert time.monotonic() < deadline and job.poll() is None, f"never {what}: {seen}"
             seen.append(len(cluster.executors()))
             time.sleep(1)
 

@@ -68,6 +68,19 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(
     assert not (tmp_path / "ads").exists()
 
 
+def test_a_catalogue_is_made_and_joined(adstream: Adstream, tmp_path: Path) -> None:
+    options = ("--changes", "300", "--customers", "5", "--files", "2")
+    said = adstream("generate-catalogue", "--output", tmp_path / "in", *options)
+    assert said.code == ExitCode.OK, said.err
+    assert {path.name for path in (tmp_path / "in").iterdir()} == {
+        "advertisement-rows",
+        "campaign-rows",
+        "customer-rows",
+    }
+    wrong = adstream("generate-catalogue", "--output", tmp_path / "in2", "--change", "300")
+    assert wrong.code == ExitCode.REFUSED and "unknown option 'change': did you mean 'changes'?" in wrong.error
+
+
 def test_own_csv_becomes_streams_and_the_next_command_is_said(adstream: Adstream, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("uid,ad,ts,clk\nann,7,1767268800,1\nbob,7,1767268800,0\nbob,x,1767268800,0\n")
     said = adstream("import", "csv", tmp_path / "log.csv", "--output", tmp_path / "ads")

@@ -288,3 +288,18 @@ def test_a_retry_that_is_no_duration_is_refused(adstream: Adstream, ads: Path, t
         ExitCode.REFUSED,
         "adstream: --retry: 'soon' is not a duration: write 30m, 90s, 1h30m, 250ms or 2d",
     )
+
+
+def test_a_check_starts_nothing_and_changes_nothing(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    line = ("run", "sessions", "--engine", "local", "--input", ads, "--output", out, "--mode", "stream")
+    said = adstream(*line, "--check")
+    assert (said.code, said.out) == (ExitCode.OK, "sessions on local: all checks passed\n")
+    assert list(out.iterdir()) == []
+    adstream(*line, "--until-caught-up")
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert adstream(*line, "--check", "--overwrite").code == ExitCode.OK
+    refused = adstream(*line, "--check", "--set", "gap=1s")
+    assert refused.code == ExitCode.REFUSED
+    assert "but the job has sessions.gap=1000" in refused.error
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before

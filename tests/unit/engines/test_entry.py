@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +58,13 @@ def test_a_defect_keeps_its_trace_out_of_sight(
     trace = Path(spec.output) / TRACE
     assert capsys.readouterr().err == f"adstream: engine 'local' failed: RuntimeError: first: see {trace}\n"
     assert "Traceback" in trace.read_text()
+
+
+def test_a_full_disk_is_no_defect(spec: JobSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "part.parquet")
+    assert run_spec(raising(full), saved(spec, tmp_path)) == ExitCode.UNAVAILABLE
+    assert "no space left on a disk" in capsys.readouterr().err
+    assert not (Path(spec.output) / TRACE).exists()
 
 
 def test_an_interrupt_has_its_own_code(spec: JobSpec, tmp_path: Path) -> None:

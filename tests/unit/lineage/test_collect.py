@@ -62,3 +62,9 @@ def test_a_connector_writes_by_prefix_and_table_unless_a_router_renames_it() -> 
         "transforms.route.replacement": "$1-changes",
     }
     assert connected({**config, **router}) == {"public.user": "user-changes", "public.order": "order-changes"}
+
+
+def test_a_job_that_keeps_tables_writes_no_stream() -> None:
+    land = collect().job("land")
+    assert (land.writes, land.dead_letters) == ((), "")
+    assert set(land.keeps) == set(land.reads)

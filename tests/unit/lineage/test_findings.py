@@ -61,3 +61,11 @@ def test_an_outbox_is_not_orphaned_as_applications_say_what_it_writes() -> None:
 def test_two_writers_are_found_but_not_of_what_belongs_to_the_operation() -> None:
     twin = replace(BILL, name="bill-again")
     assert found(Lineage(ALL_IS_WELL.streams, (BILL, twin))) == [("several writers", "bills")]
+
+
+def test_tagged_fields_stay_tagged_in_a_table_that_is_kept() -> None:
+    land = Job("land", "topology", "platform", reads=("clicks", "bills"), keeps=("clicks", "bills"))
+    lineage = Lineage(ALL_IS_WELL.streams, (land,))
+    assert [(hop.target, hop.into, hop.crosses) for hop in hops(lineage, "pii")] == [("table clicks", ("key",), True)]
+    assert [hop.target for hop in hops(lineage, "financial")] == ["table bills"]
+    assert found(lineage) == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.streams.folder import Arrivals, Position, Split
-from common.streams.source import Planned
+from common.streams.source import Planned, open_source, open_unplanned
 
 
 @dataclass
@@ -68,3 +68,19 @@ def test_settled_steps_are_forgotten(tmp_path: Path) -> None:
     source.settled(first.position)
     assert not source.planned(Position())
     assert source.planned(first.position)
+
+
+def test_in_a_folder_a_step_stays_what_it_was_when_a_stream_gets_a_file(tmp_path: Path) -> None:
+    for path in ("a/0.jsonl", "a/1.jsonl", "b/0.jsonl"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("")
+    source = open_source(str(tmp_path), ("a", "b"), tmp_path / "plans", tmp_path / "schemas")
+    first = source.next_step(Position())
+    unplanned = open_unplanned(str(tmp_path), ("a", "b"), tmp_path / "schemas").next_step(Position())
+    assert first is not None and first == unplanned
+    second = source.next_step(first.position)
+    assert second is not None and [split.stream for split in second.splits] == ["a"]
+    (tmp_path / "b" / "1.jsonl").write_text("")
+    assert source.next_step(first.position) == second
+    following = source.next_step(second.position)
+    assert following is not None and [split.stream for split in following.splits] == ["b"]

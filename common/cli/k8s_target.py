@@ -1,0 +1,96 @@
+"""What the commands about Kubernetes share: their options, and the job that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from common.cli.request import job_settings
+from common.config.layers import pairs
+from common.errors import AdstreamError, ExitCode
+from common.kubernetes.instance import SETTINGS_FILE, Instance
+from common.kubernetes.kubectl import Kubectl
+from common.kubernetes.numbers import Numbers
+from common.kubernetes.objects import METRICS_PORT, Object
+from common.kubernetes.render import overlay_folder, render
+from common.kubernetes.view import newest_driver
+
+Overlay = Annotated[
+    str, Parameter(help="Where it runs and in which shape, a folder of k8s/overlays such as production/spark-driver.")
+]
+Namespace = Annotated[
+    str, Parameter(name=("--namespace", "-n"), show_default=False, help="Another namespace than the overlay's.")
+]
+Context = Annotated[str, Parameter(show_default=False, help="A context of the kubeconfig, if not its current one.")]
+Value = Annotated[
+    Sequence[str],
+    Parameter(
+        name="--value", negative="", show_default=False, help="INPUT=… or SINK=…: where streams are. Repeatable."
+    ),
+]
+Manifests = Annotated[Path, Parameter(show_default=False, help="The folder of the manifests; this checkout's k8s.")]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A job and where it runs.
+
+    Attributes:
+        kubectl: The way there, in the namespace of the job.
+        instance: The job.
+        overlay: The folder of its overlay.
+        objects: What it is there.
+    """
+
+    kubectl: Kubectl
+    instance: Instance
+    overlay: Path
+    objects: tuple[Object, ...]
+
+
+def target(
+    job: str,
+    overlay: str,
+    namespace: str,
+    context: str,
+    values: Sequence[str],
+    config: Path | None,
+    assignments: Sequence[str],
+    manifests: Path,
+) -> Target:
+    """Renders a job; arguments as the commands take them.
+
+    Raises:
+        AdstreamError: There is no such job, overlay or setting, or kubectl is missing or can't render it.
+    """
+    folder = overlay_folder(overlay, manifests)
+    found = job_settings(job, config or _settings_file(folder), assignments)
+    instance = Instance(job, found, pairs("--value", values), namespace)
+    kubectl = Kubectl.found(context=context)
+    objects = render(kubectl, folder, instance)
+    where = namespace or str(objects[0]["metadata"].get("namespace", ""))
+    return Target(Kubectl(kubectl.program, where, context), instance, folder, objects)
+
+
+def numbers_of(kubectl: Kubectl, pods: Sequence[Object]) -> Numbers | None:
+    """The numbers that a job's driver serves; None while none does."""
+    driver = newest_driver(pods)
+    if driver is None:
+        return None
+    path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{driver.name}:{METRICS_PORT}/proxy/metrics"
+    try:
+        return Numbers.of(kubectl.text("get", f"--raw={path}"))
+    except AdstreamError as error:
+        if error.code is ExitCode.UNAVAILABLE:
+            raise
+        return None  # it has not opened the port yet, or is about to end
+
+
+def _settings_file(overlay: Path) -> Path | None:
+    """The overlay's own settings, if it has some."""
+    path = overlay / SETTINGS_FILE
+    return path if path.exists() else None
