@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class Order:
         path = workplace / ORDER
         try:
             content: dict[str, Any] = json.loads(path.read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         path.unlink(missing_ok=True)
         (workplace / STOPPED).unlink(missing_ok=True)
@@ -58,9 +59,9 @@ class Order:
 
 def withdrawn(workplace: Path) -> None:
     """Forgets what was asked of an earlier run."""
-    if workplace.is_dir():  # else it is the run's own checks that say what is wrong with it
-        Order.take(workplace)
-        (workplace / STOPPED).unlink(missing_ok=True)
+    for name in (ORDER, STOPPED):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            (workplace / name).unlink()
 
 
 def is_ordered(workplace: Path) -> bool:

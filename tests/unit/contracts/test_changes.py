@@ -124,12 +124,6 @@ def test_a_published_version_can_not_vanish_with_its_entry(before: Path, after: 
         ({"tags": {"pii": ["key", "value"]}}, "tags: pii key → pii key value", "treat the fields", "nobody"),
         ({"deprecated": "read x"}, "deprecated: none → read x", "move away: read x", "nobody"),
         ({"compaction": True}, "compaction: False → True", "expect only the last record of each key", "nobody"),
-        (
-            {"rules": {"a": "value.advertisementId > 0"}},
-            "rules: none → a: value.advertisementId > 0",
-            "keeps the rules",
-            "nobody",
-        ),
         ({"consumers": ["ads"]}, "consumers: none → ads", NOTHING, "nobody"),
         (
             {"rules": {"ad-known": "value.advertisementId > 0"}},
