@@ -58,8 +58,9 @@ class Order:
 
 def withdrawn(workplace: Path) -> None:
     """Forgets what was asked of an earlier run."""
-    Order.take(workplace)
-    (workplace / STOPPED).unlink(missing_ok=True)
+    if workplace.is_dir():  # else it is the run's own checks that say what is wrong with it
+        Order.take(workplace)
+        (workplace / STOPPED).unlink(missing_ok=True)
 
 
 def is_ordered(workplace: Path) -> bool:
