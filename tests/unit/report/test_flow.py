@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from common.config.jobs import jobs, settings_type, topology_of
 from common.report.flow import Box, Link, Picture, laid_out, picture
-from common.topology.graph import sinks, sources
+from common.topology.graph import sinks, sources, tables
 
 EDGES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda edge: edge[0] < edge[1]), max_size=20)
 
@@ -43,7 +43,9 @@ def test_the_picture_of_a_job_has_its_streams(job: str) -> None:
     found = picture(topology)
     check(found)
     assert {box.name for box in found.boxes.values() if box.kind == "read"} == set(sources(topology))
-    assert {box.name for box in found.boxes.values() if box.kind == "written"} == set(sinks(topology))
+    assert {box.name for box in found.boxes.values() if box.kind == "written"} == set(
+        sinks(topology) or tables(topology)
+    )
 
 
 def test_what_operators_are_keyed_by_stands_on_the_links() -> None:
