@@ -42,3 +42,8 @@ def is_full_disk(error: BaseException) -> bool:
     """Whether a failure says that a disk is full; libraries that pass on only its text are understood, too."""
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
     return full or "No space left on device" in str(error)
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether a failure says that a storage takes no writes, as one does that its system has seen fail."""
+    return isinstance(error, OSError) and error.errno == errno.EROFS

@@ -26,6 +26,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from common.errors import AdstreamError, ExitCode
+from common.files import staged
 from common.retry import retry
 
 REMOTE = "://"
@@ -129,34 +130,26 @@ class Folder:
 
     def write(self, name: str, content: pa.Buffer | bytes) -> None:
         """As `Storage.write`."""
-        target = self._path(name)
-        target.parent.mkdir(parents=True, exist_ok=True)
         # A task that is run twice at once writes the same twice; neither sees the other's half.
-        staged = target.with_name(f"{target.name}.{uuid4().hex}")
-        with staged.open("wb") as file:
-            file.write(content)
-        staged.replace(target)
+        with staged(self._path(name)) as place:
+            place.write_bytes(content)
 
     def replace(self, name: str, content: bytes) -> None:
         """As `Storage.replace`."""
-        target = self._path(name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staged = target.with_name(target.name + ".new")
-        with staged.open("wb") as file:
+        with staged(self._path(name)) as place, place.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        staged.replace(target)
 
     def claim(self, name: str, content: bytes) -> bytes:
         """As `Storage.claim`."""
         target = self._path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        staged = target.with_name(f"{target.name}.{uuid4().hex}")
-        staged.write_bytes(content)
+        place = target.with_name(f"{target.name}.{uuid4().hex}")
+        place.write_bytes(content)
         with suppress(FileExistsError):
-            target.hardlink_to(staged)
-        staged.unlink()
+            target.hardlink_to(place)
+        place.unlink()
         return target.read_bytes()
 
     def files(self, folder: str) -> dict[str, int]:

@@ -28,6 +28,7 @@ from common.names import pick
 from common.runtime.spec import JobSpec
 from common.streams.json_text import json_lines
 from common.streams.materialise import digest, table
+from common.tables.care import content
 
 SHOWN_DIGITS = 16
 SHOWN_CHARACTERS = 300
@@ -142,7 +143,9 @@ def compare(
 def answer(variant: Variant, spec: JobSpec) -> Answer:
     """Runs a variant."""
     output = Path(spec.output)
-    answered = (stream for stream in spec.plan().sinks if load(stream).meta.namespace != OPERATIONS)
+    plan = spec.plan()
+    read = content if plan.tables else _records
+    answered = (stream for stream in plan.sinks if load(stream).meta.namespace != OPERATIONS)
     started = time.monotonic()
     with following(variant.name) as watch:
         summary = launch(spec, watch)
@@ -150,9 +153,13 @@ def answer(variant: Variant, spec: JobSpec) -> Answer:
         variant=variant,
         counts=report_of(spec.job, output),
         late=summary.metrics.get("late", 0),
-        tables={stream: table(output, stream, load(stream)) for stream in answered},
+        tables={stream: read(output, stream) for stream in answered},
         seconds=time.monotonic() - started,
     )
+
+
+def _records(output: Path, stream: str) -> pa.Table:
+    return table(output, stream, load(stream))
 
 
 def show(answers: Sequence[Answer], missing: Mapping[str, str]) -> None:

@@ -35,7 +35,9 @@ def deploy(
     config: Config = None,
     assignments: Set = (),
     patience: Annotated[str, Parameter(help="How long the new pods may take until they are ready.")] = "10m",
-    watch: Annotated[str, Parameter(help="How long the job is looked at, once it runs.")] = "2m",
+    watch: Annotated[
+        str, Parameter(help="How long the job is looked at, once it runs; a job that stands still is noticed after 1m.")
+    ] = "2m",
     dead_share: Annotated[
         float, Parameter(help="The largest share of dead letters among the records since the release.")
     ] = 0.01,

@@ -19,6 +19,7 @@ Breaks = Literal["nobody", "readers", "rules"]
 """Whom a change breaks: nobody; readers, if there are any, that do not act; the rules of compatibility, whoever reads."""
 NOTHING = "nothing"
 _SEEN = "look whether it matters"
+_LETTERS = "know that records which break a rule come no more: they are dead letters"
 _MEND = "not be deployed with this contract before it is mended"
 
 
@@ -84,7 +85,7 @@ def _removed(contract: Contract) -> Change:
 
 def _change(stream: str, before: Traversable, after: Traversable) -> Change:
     old, new = load_from(before, stream), load_from(after, stream)
-    differences = (*_schemas(stream, before, after), *_metas(old.meta, new.meta))
+    differences = (*_schemas(stream, before, after), *_metas(old.meta, new.meta), *_lists(old, new))
     consumers = tuple(dict.fromkeys((*old.meta.consumers, *new.meta.consumers)))
     return Change(stream, new.meta.owner, consumers, differences)
 
@@ -150,6 +151,14 @@ def _metas(old: StreamMeta, new: StreamMeta) -> Iterator[Difference]:
             yield Difference(what, *asked[name])
 
 
+def _lists(old: Contract, new: Contract) -> Iterator[Difference]:
+    """The files of values that rules name; one that is new or gone comes with another rule."""
+    before, after = dict(old.tables), dict(new.tables)
+    for name in sorted(before.keys() & after.keys()):
+        if before[name] != after[name]:
+            yield Difference(f"{name}: its values are others", _LETTERS)
+
+
 def consequences(old: StreamMeta, new: StreamMeta) -> Mapping[str, tuple[str, Breaks]]:
     """For each field of `stream.yaml`, what readers must do about another value, and whom it breaks."""
     return {
@@ -163,6 +172,7 @@ def consequences(old: StreamMeta, new: StreamMeta) -> Mapping[str, tuple[str, Br
         "partitions": ("begin anew (adstream reset): keys lie in other partitions", "readers"),
         "compaction": ("expect only the last record of each key" if new.compaction else NOTHING, "nobody"),
         "compatibility": (f"know that a new version keeps '{new.compatibility}' only", "nobody"),
+        "rules": (_LETTERS, "nobody"),
         "deprecated": (f"move away: {new.deprecated}" if new.deprecated else NOTHING, "nobody"),
         "retention": (_kept(old.retention, new.retention), "nobody"),
     }
@@ -178,7 +188,14 @@ def _shown(name: str, value: object) -> str:
     if name == "retention":
         return "for ever" if value is None else format_duration(int(str(value)))
     if isinstance(value, dict):
-        return ", ".join(f"{key} {' '.join(items)}" for key, items in value.items() if items) or "none"
+        return ", ".join(f"{key} {_listed(items)}" for key, items in value.items() if items) or "none"
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
     return "none" if value is None else str(value)
+
+
+def _listed(items: object) -> str:
+    """What stands below a name: an expression, or several values."""
+    if isinstance(items, dict):
+        return " ".join(f"{key} {item}" for key, item in items.items())
+    return " ".join(map(str, items)) if isinstance(items, tuple) else str(items)

@@ -26,6 +26,7 @@ from common.databases.postgres import Database
 from common.databases.progress import Column, Edge, Progress, Snapshot, Window
 from common.databases.rows import Rows
 from common.errors import AdstreamError
+from common.files import staged
 from common.operators.step import END
 from common.streams.decoded import DEAD_LETTERS
 from common.streams.sink import Sink
@@ -186,13 +187,10 @@ def load_progress(path: Path) -> Progress:
 
 def save_progress(path: Path, progress: Progress) -> None:
     """Replaces the progress in a file, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_suffix(".new")
-    with staged.open("w") as file:
+    with staged(path) as place, place.open("w") as file:
         json.dump(asdict(progress), file, indent=2)
         file.flush()
         os.fsync(file.fileno())
-    staged.replace(path)
 
 
 def _progress(content: Mapping[str, Any]) -> Progress:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from common.errors import AdstreamError, ExitCode, is_full_disk
+from common.errors import AdstreamError, ExitCode, is_full_disk, is_read_only
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 
@@ -90,6 +90,11 @@ def run_spec(run: Callable[[JobSpec], Summary], arguments: list[str]) -> int:
             remedy = "make room, and run it again: nothing is lost, it goes on with this step"
             return _fail(
                 Failure(f"no space left on a disk ({_first_line(error)})", remedy, ExitCode.UNAVAILABLE), output
+            )
+        if is_read_only(error):
+            remedy = "let it take writes, and run it again: nothing is lost, it goes on with this step"
+            return _fail(
+                Failure(f"a storage is read-only ({_first_line(error)})", remedy, ExitCode.UNAVAILABLE), output
             )
         trace = output / TRACE
         trace.parent.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,8 @@ def behind(before: Numbers, samples: Iterable[Numbers], bounds: Bounds) -> str:
     """Why a job does not catch up; empty where it does, or has.
 
     It is well where it is about as near as before the release, or where its watermark moves faster than the clock.
-    One that takes no step has nothing to take as long as it is ready: that is what its probe asks.
+    One that takes no step meanwhile has nothing to take as long as it is ready: that is what its probe asks. So a job
+    that has read all there is of last year is well, however far its watermark is behind.
 
     Args:
         before: The last numbers before the release; all zero of a job that is new.
@@ -84,7 +85,7 @@ def behind(before: Numbers, samples: Iterable[Numbers], bounds: Bounds) -> str:
     if not seen:
         return "it has told no numbers"
     first, last = seen[0], seen[-1]
-    if last.steps == before.steps:
+    if last.steps == first.steps:
         return ""
     if math.isnan(last.lag):
         return "" if math.isnan(before.lag) else "its watermark is no longer known"

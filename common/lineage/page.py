@@ -73,7 +73,7 @@ def _left(place: Place) -> tuple[int, int]:
 def _box(lineage: Lineage, node: Node, place: Place, owner: str) -> str:
     x, y = place[0] * _COLUMN + 2, place[1] * _ROW + 2
     classes, round_ = ["node", node.kind], 4 if node.kind == "job" else 14
-    if node.kind == "stream":
+    if node.kind in {"stream", "kept"}:  # a table has the fields of its stream
         stream = lineage.stream(node.name)
         classes += [tag for tag in reversed(TAGS) if stream.tagged(tag)]
         classes += ["deprecated"] if stream.deprecated is not None else []

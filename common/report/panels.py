@@ -257,7 +257,7 @@ def _lengths(span: Ints) -> Panel:
     rows = [{"length": name, "sessions": count} for name, count in bins.by_duration(span)]
     half, most = (_shown(bins.quantile(span, share)) for share in (0.5, 0.9))
     text = (
-        f"From the first to the last action: {half} in the middle, up to {most} in 9 of 10 sessions, "
+        f"From the first to the last action: up to {half} in half of the sessions, up to {most} in 9 of 10, "
         f"{_shown(int(span.max()))} at most."
     )
     return Panel("Length of sessions", text, charts.histogram(rows, "length", "sessions"))

@@ -60,7 +60,7 @@ def families(metrics: Metrics, labels: tuple[str, str], now: int) -> Iterator[Me
     }
     counters: dict[str, tuple[str, float]] = {
         "steps": ("steps that are complete", metrics.steps),
-        "busy_seconds": ("how long all steps took, each from when it could begin", metrics.busy_seconds),
+        "busy_seconds": ("how long all steps but the first took, each from when it could begin", metrics.busy_seconds),
     } | {
         name: (f"counter '{name}' of the job, since its first step", value) for name, value in metrics.counters.items()
     }

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from common.files import staged
 from common.operators.step import BEGINNING
 from common.runtime.checkpoint import HISTORY, Manifest
 
@@ -53,9 +54,8 @@ class TakenStep:
             size = file.tell()
         if size > most_bytes:
             lines = path.read_text().splitlines(keepends=True)
-            staged = path.with_suffix(".new")
-            staged.write_text("".join(lines[len(lines) // 2 :]))
-            staged.replace(path)
+            with staged(path) as place:
+                place.write_text("".join(lines[len(lines) // 2 :]))
 
 
 def taken_steps(checkpoint: Path) -> list[TakenStep]:

@@ -8,11 +8,11 @@ They are for people and their tools. Nothing is computed from them: the checkpoi
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from common.files import staged
 from common.operators.step import BEGINNING
 from common.runtime.checkpoint import METRICS, Manifest
 from common.streams.folder import Position
@@ -27,7 +27,8 @@ class Metrics:
         completed: When the last of them was complete, in epoch ms; 0 before the first.
         step_seconds: How long that took, from when it could begin: its records had arrived, and the step before it
             was complete.
-        busy_seconds: How long all steps took, each so measured.
+        busy_seconds: How long all steps but the first took, each so measured: before it, records may have waited for a
+            job that was not there.
         watermark: The watermark, in epoch ms.
         position: What was taken of the source streams.
         counters: What the job has counted since its first step: of its operators, and `records_in` and `dead_letters`.
@@ -56,7 +57,7 @@ class Metrics:
             steps=manifest.step,
             completed=now,
             step_seconds=took,
-            busy_seconds=self.busy_seconds + took,
+            busy_seconds=self.busy_seconds + (took if self.completed else 0.0),
             watermark=manifest.clock.watermark,
             position=manifest.position,
             counters=manifest.counters,
@@ -65,10 +66,8 @@ class Metrics:
 
     def save(self, checkpoint: Path) -> None:
         """Puts them into a checkpoint's folder, in the place of those that are there."""
-        checkpoint.mkdir(parents=True, exist_ok=True)
-        staged = checkpoint / f"{METRICS}.{os.getpid()}"
-        staged.write_text(json.dumps(asdict(self)))
-        staged.replace(checkpoint / METRICS)
+        with staged(checkpoint / METRICS) as place:
+            place.write_text(json.dumps(asdict(self)))
 
     @classmethod
     def load(cls, checkpoint: Path) -> Metrics:

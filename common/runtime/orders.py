@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,7 @@ class Order:
         path = workplace / ORDER
         try:
             content: dict[str, Any] = json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return None
         path.unlink(missing_ok=True)
         (workplace / STOPPED).unlink(missing_ok=True)
@@ -59,9 +58,9 @@ class Order:
 
 def withdrawn(workplace: Path) -> None:
     """Forgets what was asked of an earlier run."""
-    for name in (ORDER, STOPPED):
-        with suppress(FileNotFoundError, NotADirectoryError):
-            (workplace / name).unlink()
+    if workplace.is_dir():  # else it is the run's own checks that say what is wrong with it
+        Order.take(workplace)
+        (workplace / STOPPED).unlink(missing_ok=True)
 
 
 def is_ordered(workplace: Path) -> bool:

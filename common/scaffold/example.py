@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from common.contracts.avro_arrow import AvroSchema
+from common.contracts.contract import Contract
+from common.errors import AdstreamError
+from common.operators.step import END
+from common.streams.jsonl import decode_lines
+
+
+def example_of(contract: Contract) -> Any:
+    """A value of a stream, as JSON has it.
+
+    Raises:
+        AdstreamError: The smallest one breaks a rule of the contract.
+    """
+    value = example(contract.value_schema)
+    line = json.dumps({"key": example(contract.key_schema), "value": value}).encode() + b"\n"
+    _, letters = decode_lines(line, contract, END)
+    if letters:
+        raise AdstreamError(
+            f"stream '{contract.stream}': a made-up value breaks its rules ({letters[0][2]})",
+            "begin with another stream, and change the job then",
+        )
+    return value
 
 
 def example(schema: AvroSchema) -> Any:

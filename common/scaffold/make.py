@@ -11,7 +11,7 @@ from common.contracts.compatibility import fingerprint
 from common.contracts.contract import STREAMS, Contract, load, streams
 from common.errors import AdstreamError
 from common.names import pick
-from common.scaffold.example import example
+from common.scaffold.example import example_of
 from common.scaffold.files import File, filled, with_row, write
 from common.scaffold.names import job_name, owner_name, stream_name
 
@@ -88,7 +88,7 @@ def new_job(name: str, reads: str, owner: str, root: Path) -> Made:
         "writes": writes,
         "owner": owner_name(owner) if owner else contract.meta.owner,
         "namespace": _namespace(name),
-        "example": json.dumps(example(contract.value_schema), ensure_ascii=False),
+        "example": json.dumps(example_of(contract), ensure_ascii=False),
         "tags": "\ntags:\n  pii: [key]" if "key" in contract.meta.tags.pii else "",
     }
     files = _entered(filled("job", {"NAME": name, "WRITES": writes}, {**words, **_UNKNOWN}))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from common.errors import AdstreamError
+from common.files import staged
 from common.runtime.spec import JobSpec
 from common.scaling.policy import Decision, Limits, Reading, State, decide
 from common.scaling.readings import Glance, read
@@ -78,10 +79,8 @@ class Memory:
 
     def save(self, path: Path) -> None:
         """Puts it in the place of what was remembered before."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_suffix(".new")
-        staged.write_text(json.dumps(asdict(self)))
-        staged.replace(path)
+        with staged(path) as place:
+            place.write_text(json.dumps(asdict(self)))
 
     @classmethod
     def load(cls, path: Path) -> Memory:

@@ -150,7 +150,7 @@ def _target(
     cooling = 0 if state.changed is None else state.changed + limits.cool_down - at
     if state.behind is not None:
         lasted = at - state.behind
-        why = f"{why_behind} for {format_duration(lasted)}"
+        why = f"{why_behind} for {_shown(lasted)}"
         if lasted < limits.up_after:
             return now, f"{why}, of {format_duration(limits.up_after)}"
         if caught_up is not None and caught_up <= limits.up_after:
@@ -160,7 +160,7 @@ def _target(
         return (now, _cooling(why, cooling)) if cooling > 0 else (min(limits.maximum, now + limits.step), why)
     if state.quiet is not None and now > limits.minimum:
         lasted = at - state.quiet
-        why = f"{fewer} would be {would_be:.0%} busy, for {format_duration(lasted)}"
+        why = f"{fewer} would be {would_be:.0%} busy, for {_shown(lasted)}"
         if lasted < limits.down_after:
             return now, f"{why}, of {format_duration(limits.down_after)}"
         return (now, _cooling(why, cooling)) if cooling > 0 else (fewer, why)
@@ -183,7 +183,7 @@ def _caught_up(state: State, reading: Reading) -> int | None:
 
 
 def _cooling(why: str, left: int) -> str:
-    return f"{why}, but the last change settles for {format_duration(left)} more"
+    return f"{why}, but the last change settles for {_shown(left)} more"
 
 
 def _since(before: int | None, now: int) -> int:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from common.errors import AdstreamError
 from common.names import pick
 from common.streams.delta import DELTA_LOG, delta_library
+from common.streams.json_text import json_lines
 from common.tables.delta import STEP, again
 from common.tables.layout import sql_name
 
@@ -78,6 +80,16 @@ def at_version(opened: Any, version: int | None, moment: str) -> Any:
             f"see 'adstream tables history'; the newest is {newest}",
         ) from error
     return opened
+
+
+def content(folder: Path, name: str) -> pa.Table:
+    """All rows of a table, sorted by their JSON text, so that tables with equal rows are equal; none if it is not there."""
+    found = tables(folder)
+    if name not in found:
+        return pa.table({})
+    every = found[name].to_pyarrow_table()
+    lines = [json_lines(pa.Table.from_batches([batch])) for batch in every.to_batches()]
+    return every.take(pc.sort_indices(pa.chunked_array(lines, pa.string())))
 
 
 def rows(opened: Any, limit: int) -> pa.Table:

@@ -20,6 +20,7 @@ from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
 from common.names import pick
 from tests.conformance.jobs.every import JOBS
+from tests.recovery import disk
 from tests.recovery.job import RecoveryError
 from tests.recovery.play import Played, play
 from tests.recovery.schedule import Schedule
@@ -63,12 +64,14 @@ def main(
             arrivals are made up, and right is what the job's oracle says.
         assignments: Settings of the job, with `input` only.
         strikes: How many faults befall a job.
-        minutes: After how many no more schedules are begun, and nothing more befalls a job.
+        minutes: After how many no more schedules are begun, and no more than one fault befalls a job.
         table_only: Play nothing: show what earlier ones gave, as they are kept in build/recovery.
     """
     if table_only:
         CONSOLE.print(table(kept(RESULTS)))
         return ExitCode.OK
+    if (reason := disk.unavailable()) is not None:
+        _tell("storage-away, storage-read-only, disk-full", f"left out ({reason})")
     until, right, lines = time.monotonic() + 60 * minutes, True, []
     for name in venue or VENUES:
         place = VENUES[pick("venue", name, VENUES)]

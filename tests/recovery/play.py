@@ -73,7 +73,7 @@ def play(
         work: What the job is given.
         schedule: What befalls it.
         folder: An empty folder.
-        until: After that, by `time.monotonic()`, nothing more befalls it.
+        until: After that, by `time.monotonic()`, nothing more befalls it than the first.
         tell: Called with what has happened.
 
     Raises:
@@ -97,7 +97,7 @@ def play(
                 if not job.reach(strike.step):
                     break
                 time.sleep(strike.delay)
-                if job.ended() or time.monotonic() > until:
+                if job.ended() or (recovered and time.monotonic() > until):
                     break
                 job.parallelism = strike.parallelism
                 place.faults[strike.fault].strike(job, random.Random(strike.seed))

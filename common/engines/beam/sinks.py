@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
+from common.files import staged
 from common.runtime.clock import Clock
 from common.runtime.frames import pack, unpack
 from common.runtime.run import BucketResult
@@ -62,10 +62,8 @@ class Report:
 
     def save(self, path: Path) -> None:
         """Writes the report; of several attempts, one whole report stays."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_suffix(f".{uuid4().hex}")
-        staged.write_text(json.dumps(asdict(self)))
-        staged.replace(path)
+        with staged(path) as place:
+            place.write_text(json.dumps(asdict(self)))
 
     @classmethod
     def take(cls, path: Path) -> Report:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from urllib.parse import quote
 
 from common.contracts.contract import load
 from common.errors import AdstreamError, ExitCode
+from common.files import staged
 from common.retry import retry
 from common.streams.avro_schema import AvroSchema
 from common.streams.kafka.registry import NOT_FOUND, RefusedError, ask
@@ -124,11 +124,8 @@ class Schemas:
         path = self._path(name)
         if not self.kept or (path.exists() and json.loads(path.read_text()) == answer):
             return
-        with suppress(OSError):  # a task may run where the checkpoint is not: then nothing is kept there
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staged = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-            staged.write_text(json.dumps(answer))
-            staged.replace(path)
+        with suppress(OSError), staged(path) as place:  # where a task runs, the checkpoint may not be: nothing is kept
+            place.write_text(json.dumps(answer))
 
     def _path(self, name: str) -> Path:
         return Path(self.kept or os.devnull, quote(self.registry, safe=""), name)

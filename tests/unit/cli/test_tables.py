@@ -102,3 +102,9 @@ def test_tables_do_not_go_to_a_broker(tmp_path: Path, adstream: Adstream) -> Non
     said = adstream(*landing(tmp_path), "--sink", "kafka://127.0.0.1:1")
     line = "sink 'kafka://127.0.0.1:1' is not the address of a database: write postgresql://HOST:PORT, or leave it out"
     assert said.code == 2 and line in said.error
+
+
+def test_answers_in_tables_are_compared(output: Path, adstream: Adstream) -> None:
+    of = ("--engines", "local", "--set", f"streams={STREAM}", "--set", "buckets=2")
+    said = adstream("compare", "land", "--input", output.parent / "in", *of)
+    assert said.code == 0 and "2 runs, one answer" in said.out

@@ -124,7 +124,19 @@ def test_a_published_version_can_not_vanish_with_its_entry(before: Path, after: 
         ({"tags": {"pii": ["key", "value"]}}, "tags: pii key → pii key value", "treat the fields", "nobody"),
         ({"deprecated": "read x"}, "deprecated: none → read x", "move away: read x", "nobody"),
         ({"compaction": True}, "compaction: False → True", "expect only the last record of each key", "nobody"),
+        (
+            {"rules": {"a": "value.advertisementId > 0"}},
+            "rules: none → a: value.advertisementId > 0",
+            "keeps the rules",
+            "nobody",
+        ),
         ({"consumers": ["ads"]}, "consumers: none → ads", NOTHING, "nobody"),
+        (
+            {"rules": {"ad-known": "value.advertisementId > 0"}},
+            "rules: none → ad-known value.advertisementId > 0",
+            "they are dead letters",
+            "nobody",
+        ),
         ({"compatibility": "backward"}, "compatibility: full_transitive → backward", "keeps 'backward' only", "nobody"),
     ],
 )
@@ -138,6 +150,13 @@ def test_what_else_a_contract_says_is_compared(
     assert difference.breaks == broken
 
 
+def test_another_list_of_allowed_values_is_told(before: Path, after: Path) -> None:
+    path = after / "customer-rows" / "countries.csv"
+    path.write_text(path.read_text() + "XK\n")
+    (change,) = changes(before, after)
+    assert [difference.what for difference in change.differences] == ["countries.csv lists other values"]
+
+
 def test_streams_come_and_go(before: Path, after: Path, tmp_path: Path) -> None:
     shutil.rmtree(after / STREAM)
     gone = the_change(before, after)
@@ -145,6 +164,15 @@ def test_streams_come_and_go(before: Path, after: Path, tmp_path: Path) -> None:
     assert the_change(after, before).differences == (Difference("the stream is new"),)
     (tmp_path / "none").mkdir()
     assert {change.differences[0].what for change in changes(tmp_path / "none", before)} == {"the stream is new"}
+
+
+def test_a_list_of_values_that_a_rule_names_is_compared(before: Path, after: Path) -> None:
+    path = after / "customer-rows" / "countries.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    (change,) = changes(before, after)
+    (difference,) = change.differences
+    assert difference.what == "countries.csv: its values are others"
+    assert difference.breaks == "nobody"
 
 
 def test_every_field_of_a_contract_has_a_consequence() -> None:

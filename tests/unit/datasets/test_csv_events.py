@@ -47,8 +47,10 @@ def test_usual_names_are_found_and_clicked_views_are_both(tmp_path: Path, record
 
 
 def test_a_row_of_a_log_is_a_view_or_a_click(tmp_path: Path, records: Records) -> None:
-    path = write(tmp_path, f"who;what;when;event\nann;7;{NOON};Impression\nann;7;{NOON + 5};click\nann;7;{NOON};buy\n")
-    made = imported(path, user="who", advertisement="what", time="when")
+    path = write(
+        tmp_path, f"who;what;whenever;event\nann;7;{NOON};Impression\nann;7;{NOON + 5};click\nann;7;{NOON};buy\n"
+    )
+    made = imported(path, user="who", advertisement="what", time="whenever")
     assert made.records == {"ad-views": 1, "ad-clicks": 1}
     assert made.rejected == {"'event' is neither view nor click": 1}
     assert made.examples == {"'event' is neither view nor click": "buy"}

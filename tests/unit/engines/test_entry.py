@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,10 +61,15 @@ def test_a_defect_keeps_its_trace_out_of_sight(
     assert "Traceback" in trace.read_text()
 
 
-def test_a_full_disk_is_no_defect(spec: JobSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    full = OSError(errno.ENOSPC, "No space left on device", "part.parquet")
-    assert run_spec(raising(full), saved(spec, tmp_path)) == ExitCode.UNAVAILABLE
-    assert "no space left on a disk" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("code", "told"), [(errno.ENOSPC, "no space left on a disk"), (errno.EROFS, "a storage is read-only")]
+)
+def test_trouble_with_a_disk_is_no_defect(
+    spec: JobSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str], code: int, told: str
+) -> None:
+    trouble = OSError(code, os.strerror(code), "part.parquet")
+    assert run_spec(raising(trouble), saved(spec, tmp_path)) == ExitCode.UNAVAILABLE
+    assert told in capsys.readouterr().err
     assert not (Path(spec.output) / TRACE).exists()
 
 

@@ -69,6 +69,12 @@ def test_a_job_without_arrivals_is_well_and_one_that_is_silent_is_not() -> None:
     assert behind(BEFORE, [], Bounds()) == "it has told no numbers"
 
 
+def test_a_job_that_has_read_all_there_is_of_last_year_is_well() -> None:
+    old = Numbers(steps=8, records=8000, watermark=100.0, lag=3e7)
+    assert not behind(Numbers(), [old, replace(old, lag=3e7 + 20)], Bounds())
+    assert behind(Numbers(), [old, replace(old, steps=9, lag=3e7 + 20)], Bounds())
+
+
 def test_a_watermark_that_was_known_must_stay_known() -> None:
-    assert not behind(Numbers(), [Numbers(steps=1)], Bounds())
-    assert behind(BEFORE, [Numbers(steps=11)], Bounds()) == "its watermark is no longer known"
+    assert not behind(Numbers(), [Numbers(steps=1), Numbers(steps=2)], Bounds())
+    assert behind(BEFORE, [Numbers(steps=11), Numbers(steps=12)], Bounds()) == "its watermark is no longer known"

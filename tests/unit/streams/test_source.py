@@ -74,7 +74,7 @@ def test_in_a_folder_a_step_stays_what_it_was_when_a_stream_gets_a_file(tmp_path
     for path in ("a/0.jsonl", "a/1.jsonl", "b/0.jsonl"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text("")
-    source = open_source(str(tmp_path), ("a", "b"), str(tmp_path / "plans"), tmp_path / "schemas")
+    source = open_source(str(tmp_path), ("a", "b"), str(tmp_path / "kept"), tmp_path / "schemas")
     first = source.next_step(Position())
     unplanned = open_unplanned(str(tmp_path), ("a", "b"), tmp_path / "schemas").next_step(Position())
     assert first is not None and first == unplanned
