@@ -148,7 +148,7 @@ def test_another_list_of_allowed_values_is_told(before: Path, after: Path) -> No
     path = after / "customer-rows" / "countries.csv"
     path.write_text(path.read_text() + "XK\n")
     (change,) = changes(before, after)
-    assert [difference.what for difference in change.differences] == ["countries.csv lists other values"]
+    assert [difference.what for difference in change.differences] == ["countries.csv: its values are others"]
 
 
 def test_streams_come_and_go(before: Path, after: Path, tmp_path: Path) -> None:
