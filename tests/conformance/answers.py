@@ -13,7 +13,7 @@ from tests.conformance.packs import Pack, packed
 from tests.conformance.plays import PLAYS, Play
 from tests.conformance.runners import Runner
 
-TIMEOUT_SECONDS = 900
+TIMEOUT_SECONDS = 1_200
 """How long an engine may take over all cases."""
 
 
