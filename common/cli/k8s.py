@@ -17,14 +17,14 @@ from rich.text import Text
 
 from common.cli.console import err_line, out
 from common.cli.k8s_deploy import deploy
-from common.cli.k8s_target import Context, Manifests, Namespace, Overlay, Target, Value, numbers_of, target
-from common.cli.options import Config, Job, Set
+from common.cli.k8s_target import NOTHING, Context, Given, Place, Target, numbers_of, target
+from common.cli.options import Job
 from common.config.layers import Layers, settings
 from common.errors import AdstreamError, ExitCode
 from common.kubernetes.instance import SETTINGS_FILE, Instance
 from common.kubernetes.kubectl import dump
 from common.kubernetes.objects import STATE, driver_of, selector, settings_name
-from common.kubernetes.render import MANIFESTS, render
+from common.kubernetes.render import render
 from common.kubernetes.view import pod_view
 
 app = App(name="k8s", help="Jobs on Kubernetes: render their manifests, release them, and see how they are.")
@@ -36,18 +36,14 @@ def show(
     job: Job,
     /,
     *,
-    overlay: Overlay,
-    namespace: Namespace = "",
-    values: Value = (),
-    config: Config = None,
-    assignments: Set = (),
-    manifests: Manifests = MANIFESTS,
+    place: Place,
+    given: Given = NOTHING,
 ) -> None:
     """Print the objects of a job; no cluster is asked.
 
     adstream k8s render sessions --overlay local/flink-application --set gap=15m
     """
-    print(dump(target(job, overlay, namespace, "", values, config, assignments, manifests).objects), end="")
+    print(dump(target(job, place, given).objects), end="")
 
 
 @app.command
@@ -55,19 +51,15 @@ def diff(
     job: Job,
     /,
     *,
-    overlay: Overlay,
-    namespace: Namespace = "",
+    place: Place,
     context: Context = "",
-    values: Value = (),
-    config: Config = None,
-    assignments: Set = (),
-    manifests: Manifests = MANIFESTS,
+    given: Given = NOTHING,
 ) -> int:
     """Show what 'apply' would change on the cluster; exits with 1 where that is anything.
 
     adstream k8s diff sessions --overlay production/spark-driver
     """
-    there = target(job, overlay, namespace, context, values, config, assignments, manifests)
+    there = target(job, place, given, context)
     code, printed = there.kubectl.run("diff", "--filename=-", text=dump(there.objects), accepted=(0, 1))
     print(printed, end="")
     return ExitCode.DIFFERENT if code else ExitCode.OK
@@ -78,19 +70,15 @@ def apply(
     job: Job,
     /,
     *,
-    overlay: Overlay,
-    namespace: Namespace = "",
+    place: Place,
     context: Context = "",
-    values: Value = (),
-    config: Config = None,
-    assignments: Set = (),
-    manifests: Manifests = MANIFESTS,
+    given: Given = NOTHING,
 ) -> None:
     """Put a job's objects on the cluster, without the checks that 'deploy' makes.
 
     adstream k8s apply sessions --overlay local/flink-application
     """
-    there = target(job, overlay, namespace, context, values, config, assignments, manifests)
+    there = target(job, place, given, context)
     print(there.kubectl.apply(there.objects), end="")
 
 
@@ -99,16 +87,14 @@ def status(
     job: Job,
     /,
     *,
-    overlay: Overlay,
-    namespace: Namespace = "",
+    place: Place,
     context: Context = "",
-    manifests: Manifests = MANIFESTS,
 ) -> None:
     """Show a job's pods, with their restarts, and its watermark, lag and records.
 
     adstream k8s status sessions --overlay production/spark-driver
     """
-    kubectl = target(job, overlay, namespace, context, (), None, (), manifests).kubectl
+    kubectl = target(job, place, context=context).kubectl
     pods = kubectl.select("pods", selector(job))
     table = Table("pod", "part", "phase", "ready", "restarts", "why", box=None)
     for view in map(pod_view, pods):
@@ -131,18 +117,16 @@ def logs(
     job: Job,
     /,
     *,
-    overlay: Overlay,
-    namespace: Namespace = "",
+    place: Place,
     context: Context = "",
     follow: Annotated[bool, Parameter(name=("--follow", "-f"), negative="", help="Go on until ^C.")] = False,
     lines: Annotated[int, Parameter(help="How many lines of each container.")] = 50,
-    manifests: Manifests = MANIFESTS,
 ) -> None:
     """Print what a job's pods say, each line with its pod.
 
     adstream k8s logs sessions --overlay production/spark-driver --follow
     """
-    kubectl = target(job, overlay, namespace, context, (), None, (), manifests).kubectl
+    kubectl = target(job, place, context=context).kubectl
     arguments = ["logs", f"--selector={selector(job)}", "--all-containers", "--prefix", f"--tail={lines}"]
     if not follow:
         print(kubectl.text(*arguments), end="")
@@ -157,11 +141,9 @@ def scale(
     job: Job,
     /,
     *,
-    overlay: Overlay,
+    place: Place,
     parallelism: Annotated[int, Parameter(help="How many tasks step buckets side by side.")],
-    namespace: Namespace = "",
     context: Context = "",
-    manifests: Manifests = MANIFESTS,
 ) -> None:
     """Let a running job go on with another parallelism; its other settings and values stay as they are on the cluster.
 
@@ -169,7 +151,7 @@ def scale(
 
     adstream k8s scale sessions --overlay production/flink-application --parallelism 6
     """
-    there = target(job, overlay, namespace, context, (), None, (), manifests)
+    there = target(job, place, context=context)
     objects = render(there.kubectl, there.overlay, running(there, [f"parallelism={parallelism}"]))
     print(there.kubectl.apply(objects), end="")
 
@@ -179,16 +161,14 @@ def delete(
     job: Job,
     /,
     *,
-    overlay: Overlay,
-    namespace: Namespace = "",
+    place: Place,
     context: Context = "",
-    manifests: Manifests = MANIFESTS,
 ) -> None:
     """End a job: its objects go, and with them its pods. What it has kept and written below /data stays.
 
     adstream k8s delete sessions --overlay local/flink-application
     """
-    there = target(job, overlay, namespace, context, (), None, (), manifests)
+    there = target(job, place, context=context)
     # Also ConfigMaps of earlier releases, whose names are no longer rendered.
     kinds = sorted({item["kind"] for item in there.objects if item["kind"] not in STATE} | {"Job"})
     print(

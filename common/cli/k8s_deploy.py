@@ -10,14 +10,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from common.cli.console import err_line, out
-from common.cli.k8s_target import Context, Manifests, Namespace, Overlay, Target, Value, numbers_of, target
-from common.cli.options import Config, Job, Set, duration
+from common.cli.k8s_target import NOTHING, Context, Given, Place, Target, numbers_of, target
+from common.cli.options import Job, duration
 from common.errors import AdstreamError, ExitCode
 from common.kubernetes.kubectl import Kubectl
 from common.kubernetes.numbers import Bounds, Numbers, behind, burst
 from common.kubernetes.objects import STATE, Object, driver_of, selector
 from common.kubernetes.release import PATIENCE_SECONDS, before, blocked, check_of, new, refused
-from common.kubernetes.render import MANIFESTS
 from common.kubernetes.view import pod_view
 
 POLL_SECONDS = 2.0
@@ -28,12 +27,9 @@ def deploy(
     job: Job,
     /,
     *,
-    overlay: Overlay,
-    namespace: Namespace = "",
+    place: Place,
     context: Context = "",
-    values: Value = (),
-    config: Config = None,
-    assignments: Set = (),
+    given: Given = NOTHING,
     patience: Annotated[str, Parameter(help="How long the new pods may take until they are ready.")] = "10m",
     watch: Annotated[
         str, Parameter(help="How long the job is looked at, once it runs; a job that stands still is noticed after 1m.")
@@ -41,7 +37,6 @@ def deploy(
     dead_share: Annotated[
         float, Parameter(help="The largest share of dead letters among the records since the release.")
     ] = 0.01,
-    manifests: Manifests = MANIFESTS,
 ) -> None:
     """Release a job: check it where it will run, stop the old one, start the new one, look at it, go back if it is not well.
 
@@ -52,7 +47,7 @@ def deploy(
     adstream k8s deploy sessions --overlay production/spark-driver --set grace=1h
     """
     seconds, looked = duration("--patience", patience) / 1000, duration("--watch", watch) / 1000
-    there = target(job, overlay, namespace, context, values, config, assignments, manifests)
+    there = target(job, place, given, context)
     kubectl, objects = there.kubectl, there.objects
     kubectl.apply(objects, "--dry-run=server")
     live = kubectl.get(objects)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from common.cli.options import Config, Set
 from common.cli.request import job_settings
 from common.config.layers import pairs
 from common.errors import AdstreamError, ExitCode
@@ -16,23 +17,45 @@ from common.kubernetes.instance import SETTINGS_FILE, Instance
 from common.kubernetes.kubectl import Kubectl
 from common.kubernetes.numbers import Numbers
 from common.kubernetes.objects import METRICS_PORT, Object
-from common.kubernetes.render import overlay_folder, render
+from common.kubernetes.render import MANIFESTS, overlay_folder, render
 from common.kubernetes.view import newest_driver
 
-Overlay = Annotated[
-    str, Parameter(help="Where it runs and in which shape, a folder of k8s/overlays such as production/spark-driver.")
-]
-Namespace = Annotated[
-    str, Parameter(name=("--namespace", "-n"), show_default=False, help="Another namespace than the overlay's.")
-]
 Context = Annotated[str, Parameter(show_default=False, help="A context of the kubeconfig, if not its current one.")]
-Value = Annotated[
-    Sequence[str],
-    Parameter(
-        name="--value", negative="", show_default=False, help="INPUT=… or SINK=…: where streams are. Repeatable."
-    ),
-]
-Manifests = Annotated[Path, Parameter(show_default=False, help="The folder of the manifests; this checkout's k8s.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Place:
+    """The options that say where a job runs, and in which shape."""
+
+    overlay: Annotated[
+        str,
+        Parameter(help="Where it runs and in which shape, a folder of k8s/overlays such as production/spark-driver."),
+    ]
+    namespace: Annotated[
+        str, Parameter(name=("--namespace", "-n"), show_default=False, help="Another namespace than the overlay's.")
+    ] = ""
+    manifests: Annotated[
+        Path, Parameter(show_default=False, help="The folder of the manifests; this checkout's k8s.")
+    ] = MANIFESTS
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Given:
+    """The options that say what a job is told, over what its overlay says."""
+
+    values: Annotated[
+        Sequence[str],
+        Parameter(
+            name="--value", negative="", show_default=False, help="INPUT=… or SINK=…: where streams are. Repeatable."
+        ),
+    ] = ()
+    config: Config = None
+    assignments: Set = ()
+
+
+NOTHING = Given()
 
 
 @dataclass(frozen=True)
@@ -52,27 +75,18 @@ class Target:
     objects: tuple[Object, ...]
 
 
-def target(
-    job: str,
-    overlay: str,
-    namespace: str,
-    context: str,
-    values: Sequence[str],
-    config: Path | None,
-    assignments: Sequence[str],
-    manifests: Path,
-) -> Target:
+def target(job: str, place: Place, given: Given = NOTHING, context: str = "") -> Target:
     """Renders a job; arguments as the commands take them.
 
     Raises:
         AdstreamError: There is no such job, overlay or setting, or kubectl is missing or can't render it.
     """
-    folder = overlay_folder(overlay, manifests)
-    found = job_settings(job, config or _settings_file(folder), assignments)
-    instance = Instance(job, found, pairs("--value", values), namespace)
+    folder = overlay_folder(place.overlay, place.manifests)
+    found = job_settings(job, given.config or _settings_file(folder), given.assignments)
+    instance = Instance(job, found, pairs("--value", given.values), place.namespace)
     kubectl = Kubectl.found(context=context)
     objects = render(kubectl, folder, instance)
-    where = namespace or str(objects[0]["metadata"].get("namespace", ""))
+    where = place.namespace or str(objects[0]["metadata"].get("namespace", ""))
     return Target(Kubectl(kubectl.program, where, context), instance, folder, objects)
 
 
