@@ -11,7 +11,7 @@ from common.errors import AdstreamError, ExitCode
 
 PAUSE_SECONDS = 1.0
 OUTAGE_SECONDS = 120.0
-"""How long a job that runs waits for a broker, a registry or a database; a restart takes about ten."""
+"""How long a job that runs waits for a broker, a registry, a database or a storage; a restart takes about ten."""
 
 Result = TypeVar("Result")
 

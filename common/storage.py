@@ -27,11 +27,9 @@ from pyarrow import fs
 
 from common.errors import AdstreamError, ExitCode
 from common.files import staged
-from common.retry import retry
+from common.retry import OUTAGE_SECONDS, retry
 
 REMOTE = "://"
-OUTAGE_SECONDS = 120.0
-"""For how long a storage that does not answer is asked again."""
 
 Result = TypeVar("Result")
 

@@ -21,7 +21,7 @@ from common.contracts.contract import Contract
 from common.errors import AdstreamError, ExitCode
 from common.streams.encode import Encoder, ParquetEncoder
 from common.streams.json_text import json_lines
-from common.streams.staging import Part, PartWriter, by_stream, drop_staged, step_of
+from common.streams.staging import Part, PartWriter, by_stream, drop_staged, number_of, step_of
 
 DELTA_LOG = "_delta_log"
 WRITER = "adstream"
@@ -126,20 +126,16 @@ class _Table:
             if path.exists() or not target.exists():
                 path.replace(target)
         # No file of a step that was delivered: the table was optimised since.
-        if self._delivered(step) and (not old or _same_records(old, new)):
+        if last_step(self.table) >= number_of(step) and (not old or _same_records(old, new)):
             for target in new:
                 target.unlink()
             return
-        self._commit(_version(step), remove=old, add={path: rows[path.name] for path in new})
+        self._commit(number_of(step), remove=old, add={path: rows[path.name] for path in new})
 
     def take_back(self, step: str) -> None:
         """Removes the steps from `step` on, if there are more than that one."""
         if self._files(lambda of: of > step):
-            self._commit(_version(step) - 1, remove=self._files(lambda of: of >= step), add={})
-
-    def _delivered(self, step: str) -> bool:
-        last = self.table.transaction_version(WRITER)
-        return last is not None and last >= _version(step)
+            self._commit(number_of(step) - 1, remove=self._files(lambda of: of >= step), add={})
 
     def _files(self, chosen: Any) -> list[Path]:
         names = (Path(uri).name for uri in self.table.file_uris())
@@ -167,6 +163,12 @@ class _Table:
         )
 
 
+def last_step(table: Any) -> int:
+    """The last step whose transaction is in a `deltalake.DeltaTable`; -1 for none."""
+    last = table.transaction_version(WRITER)
+    return -1 if last is None else int(last)
+
+
 def delta_schema(contract: Contract) -> pa.Schema:
     """A contract's Arrow schema in the types that Delta has: enums as strings, timestamps in microseconds."""
     return pa.schema([_delta_field(part) for part in contract.arrow])
@@ -187,11 +189,6 @@ def _delta_field(part: pa.Field) -> pa.Field:
 
 def _open_encoder(path: Path, contract: Contract) -> Encoder:
     return ParquetEncoder(path, delta_schema(contract))
-
-
-def _version(step: str) -> int:
-    """The transaction version of a step: its number, 0 for the one step of a `batch` run."""
-    return int(step) if step.isdigit() else 0
 
 
 def _same_records(some: list[Path], others: list[Path]) -> bool:

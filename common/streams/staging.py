@@ -5,9 +5,10 @@ OUT/_staging/<stream>/<step>.<part>.<attempt>.<ext>
 
 from __future__ import annotations
 
+import logging
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from common.contracts.contract import Contract
+from common.retry import OUTAGE_SECONDS, retry
 from common.streams.encode import Encoder
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ WRITE_ROWS = 131_072
 WRITE_BYTES = 64 * 2**20
 
 OpenFile = Callable[[Path, Contract], Encoder]
+
+log = logging.getLogger("adstream")
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,11 @@ def step_of(name: str) -> str:
     return name.partition(".")[0]
 
 
+def number_of(step: str) -> int:
+    """The number of a step, from its name; 0 for the one step of a run in `batch` mode."""
+    return int(step) if step.isdigit() else 0
+
+
 def by_stream(step: str, parts: tuple[Part, ...], streams: Mapping[str, Contract]) -> dict[str, list[Path]]:
     """The staged files of a step, for every stream of a sink."""
     staged: dict[str, list[Path]] = {stream: [] for stream in streams}
@@ -152,6 +161,28 @@ def by_stream(step: str, parts: tuple[Part, ...], streams: Mapping[str, Contract
             raise ValueError(f"'{path}' is not a part of step '{step}'")
         staged[part.stream].append(path)
     return staged
+
+
+def transacted(
+    step: str, parts: Iterable[Part], streams: Mapping[str, Contract], transact: Callable[[dict[str, list[Path]]], None]
+) -> None:
+    """Delivers a step in one transaction of a service, then drops what was staged; a service that is away is waited for.
+
+    Args:
+        step: The name of the step.
+        parts: Its parts.
+        streams: The contract of every stream of the sink.
+        transact: The transaction, given the staged files by stream. It is made again where it failed, so it must find
+            out whether it has happened.
+
+    Raises:
+        AdstreamError: The service does not come back (`UNAVAILABLE`), or refuses it.
+    """
+    staged = by_stream(step, tuple(parts), streams)
+    retry(lambda: transact(staged), OUTAGE_SECONDS, log.warning)
+    for paths in staged.values():
+        for path in paths:
+            path.unlink(missing_ok=True)
 
 
 def drop_staged(root: Path) -> None:

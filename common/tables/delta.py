@@ -19,14 +19,12 @@ import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError, ExitCode, is_full_disk
-from common.streams.delta import DELTA_LOG, delta_library
+from common.streams.delta import DELTA_LOG, WRITER, delta_library, last_step
 from common.streams.encode import open_encoder
-from common.streams.staging import Part, PartWriter, by_stream, drop_staged
+from common.streams.staging import Part, PartWriter, by_stream, drop_staged, number_of
 from common.tables.evolution import fitted, grown
 from common.tables.layout import DELETED, Layout
 
-WRITER = "adstream"
-"""The application id of the transactions: a table has a single writer, so it need not name the job."""
 STEP = "adstream.step"
 """Where a transaction's step stands in the table's history."""
 ATTEMPTS = 10
@@ -92,17 +90,6 @@ class DeltaTables:
         drop_staged(Path(self.root))
         for stream in self.layouts:
             shutil.rmtree(Path(self.root) / stream, ignore_errors=True)
-
-
-def number_of(step: str) -> int:
-    """The number of a step; 0 for the one step of a run in `batch` mode."""
-    return int(step) if step.isdigit() else 0
-
-
-def last_step(table: Any) -> int:
-    """The last step that is in a `deltalake.DeltaTable`; -1 for none."""
-    last = table.transaction_version(WRITER)
-    return -1 if last is None else int(last)
 
 
 @dataclass(frozen=True)

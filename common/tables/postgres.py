@@ -8,10 +8,10 @@ skipped. A run takes the marker on before it begins, so a second copy of a job f
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,11 +22,10 @@ from common.contracts.contract import Contract
 from common.databases.postgres import Database
 from common.databases.sql import literal, quoted
 from common.errors import AdstreamError
-from common.retry import OUTAGE_SECONDS, retry
 from common.streams.encode import open_encoder
 from common.streams.json_text import json_text
-from common.streams.staging import Part, PartWriter, by_stream, drop_staged
-from common.tables.delta import number_of, staged_records
+from common.streams.staging import Part, PartWriter, drop_staged, number_of, transacted
+from common.tables.delta import staged_records
 from common.tables.evolution import new_columns
 from common.tables.layout import DELETED, Layout, sql_name
 
@@ -48,8 +47,6 @@ _TYPES: Mapping[pa.DataType, str] = {
     pa.timestamp("us", tz="UTC"): "timestamp with time zone",
 }
 """The types of plain columns, as `format_type` names them; structs and lists are `jsonb`."""
-
-log = logging.getLogger("adstream")
 
 
 @dataclass(frozen=True)
@@ -84,11 +81,7 @@ class PostgresTables:
             AdstreamError: The database does not come back (`UNAVAILABLE`), does not take it, or another run of the job
                 has taken over.
         """
-        staged = by_stream(step, tuple(parts), self.contracts)
-        retry(lambda: self._transact(number_of(step), staged), OUTAGE_SECONDS, log.warning)
-        for paths in staged.values():
-            for path in paths:
-                path.unlink(missing_ok=True)
+        transacted(step, parts, self.contracts, partial(self._transact, number_of(step)))
 
     def recover(self, step: str) -> None:
         """As `Sink.recover`; what is in the database stays, the marker tells which steps those are.

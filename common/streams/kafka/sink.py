@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +23,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError
-from common.retry import OUTAGE_SECONDS, retry
+from common.retry import OUTAGE_SECONDS
 from common.streams.columns import timestamps_to_ms
 from common.streams.encode import open_encoder
 from common.streams.kafka.address import Address
@@ -30,7 +31,7 @@ from common.streams.kafka.consumer import committed_records, next_offset
 from common.streams.kafka.errors import taken_over, told_plainly
 from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.wire import Part as WirePart
-from common.streams.staging import Part, PartWriter, by_stream, drop_staged
+from common.streams.staging import Part, PartWriter, drop_staged, transacted
 
 TIMEOUT_SECONDS = 60.0
 TRANSACTION_SECONDS = 180.0
@@ -106,11 +107,7 @@ class KafkaSink:
             AdstreamError: The broker does not come back (`UNAVAILABLE`), does not take it, or another run of the job
                 has taken over.
         """
-        staged = by_stream(step, tuple(parts), self.contracts)
-        retry(lambda: self._transact(int(step), staged), OUTAGE_SECONDS, log.warning)
-        for paths in staged.values():
-            for path in paths:
-                path.unlink(missing_ok=True)
+        transacted(step, parts, self.contracts, partial(self._transact, int(step)))
 
     def recover(self, step: str) -> None:
         """As `Sink.recover`; what is on the broker stays, the marker tells which steps those are.
