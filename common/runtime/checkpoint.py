@@ -14,7 +14,7 @@ first holds the layout and the sum of the second.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -261,11 +261,12 @@ class Checkpoint:
         Raises:
             AdstreamError: The storage is another one than that of the checkpoint before (`UNAVAILABLE`).
         """
-        self._check_there(manifest)
+        there = self.storage.files(STATE)
+        self._check_there(manifest, there)
         older = self._retire(manifest) if self.retention > 1 else []
         self.storage.replace(MANIFEST, manifest.text().encode())
         self._there = True
-        self._sweep(manifest, older)
+        self._sweep(manifest, older, there)
 
     def fall_back(self) -> Manifest | None:
         """Drops the last complete checkpoint; gives the one before it, which is the last one then.
@@ -281,15 +282,15 @@ class Checkpoint:
         self.storage.delete([f"{RETAINED}/{before.step:09d}.json"])
         return before
 
-    def _check_there(self, manifest: Manifest) -> None:
+    def _check_there(self, manifest: Manifest, there: Collection[str]) -> None:
         """Refuses to save where the checkpoint before, or what the last step wrote, is not.
 
         A folder whose storage went away is an empty one of another disk. What is written there is hidden once the
         storage is back, and a manifest that names it can't be gone on with.
         """
-        folder = f"{STATE}/{manifest.step - 1:09d}"
-        wanted = {name for name in manifest.files() if name.startswith(f"{folder}/")}
-        if (self._there and not self._has_manifest()) or not wanted <= self.storage.files(folder).keys():
+        folder = f"{STATE}/{manifest.step - 1:09d}/"
+        lacks = any(name not in there for name in manifest.files() if name.startswith(folder))
+        if lacks or (self._there and not self._has_manifest()):
             raise AdstreamError(
                 f"checkpoint '{self.place}': what was saved there is gone",
                 "bring its storage back and start the job again: it goes on from its last step there",
@@ -319,8 +320,8 @@ class Checkpoint:
         self.storage.delete(drop)
         return [kept for name in keep if (kept := self._load(name)) is not None]
 
-    def _sweep(self, manifest: Manifest, older: Iterable[Manifest]) -> None:
+    def _sweep(self, manifest: Manifest, older: Iterable[Manifest], there: Iterable[str]) -> None:
         named = {name for kept in (manifest, *older) for name in kept.files()}
         # Files of later steps are those of one that is being taken meanwhile.
         first = f"{STATE}/{manifest.step:09d}/"
-        self.storage.delete(name for name in self.storage.files(STATE) if name < first and name not in named)
+        self.storage.delete(name for name in there if name < first and name not in named)
