@@ -1,4 +1,4 @@
-"""An engine's process, started as the command line does it, to be killed or stopped by a test."""
+"""The engines as parameters of a test, and an engine's process, to be killed or stopped by one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from common.engines.launch import save_spec
 from common.engines.registry import command, environment
 from common.runtime.spec import JobSpec
+
+
+def each_engine(*marks: pytest.MarkDecorator) -> list[object]:
+    """Every engine, the local one first, as parameters; each other has its own mark, and `marks`."""
+    others = ("spark", "flink", "beam")
+    return ["local", *(pytest.param(name, marks=(getattr(pytest.mark, name), *marks)) for name in others)]
 
 
 def started(

@@ -11,7 +11,7 @@ from common.errors import AdstreamError
 
 LONGEST_JOB, LONGEST_STREAM = 20, 50
 _JOB = re.compile(r"[a-z][a-z0-9]*")
-_STREAM = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_WORDS = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def job_name(name: str, known: Collection[str]) -> str:
@@ -43,11 +43,7 @@ def stream_name(name: str, known: Collection[str]) -> str:
         AdstreamError: It can't be one, or it is taken.
     """
     _check("stream", name, LONGEST_STREAM, known)
-    if not _STREAM.fullmatch(name):
-        raise AdstreamError(
-            f"stream '{name}' can't be called so", "write small letters, digits and single hyphens, such as ad-refunds"
-        )
-    return name
+    return _words("stream", name, "ad-refunds")
 
 
 def owner_name(name: str) -> str:
@@ -56,9 +52,13 @@ def owner_name(name: str) -> str:
     Raises:
         AdstreamError: It can't be one.
     """
-    if not _STREAM.fullmatch(name):
+    return _words("owner", name, "ad-serving")
+
+
+def _words(kind: str, name: str, example: str) -> str:
+    if not _WORDS.fullmatch(name):
         raise AdstreamError(
-            f"owner '{name}' can't be called so", "write small letters, digits and single hyphens, such as ad-serving"
+            f"{kind} '{name}' can't be called so", f"write small letters, digits and single hyphens, such as {example}"
         )
     return name
 

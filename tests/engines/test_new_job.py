@@ -11,20 +11,13 @@ from pathlib import Path
 import pytest
 
 from common.scaffold.make import repository
+from tests.running import each_engine
 
 TIMEOUT_SECONDS = 600
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "engine",
-    [
-        "local",
-        pytest.param("spark", marks=pytest.mark.spark),
-        pytest.param("flink", marks=pytest.mark.flink),
-        pytest.param("beam", marks=pytest.mark.beam),
-    ],
-)
+@pytest.mark.parametrize("engine", each_engine())
 def test_a_new_job_gives_its_answer(engine: str, tmp_path: Path) -> None:
     for folder in ("common", "jobs", "tests"):
         shutil.copytree(repository() / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))

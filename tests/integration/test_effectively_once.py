@@ -22,7 +22,7 @@ from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import digest, settled, table
 from tests.integration.conftest import committed, url
-from tests.running import kill, started
+from tests.running import each_engine, kill, started
 
 pytestmark = pytest.mark.integration
 
@@ -53,15 +53,7 @@ def arrivals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        "local",
-        pytest.param("spark", marks=(pytest.mark.spark, pytest.mark.recovery)),
-        pytest.param("flink", marks=(pytest.mark.flink, pytest.mark.recovery)),
-        pytest.param("beam", marks=(pytest.mark.beam, pytest.mark.recovery)),
-    ],
-)
+@pytest.mark.parametrize("engine", each_engine(pytest.mark.recovery))
 @pytest.mark.timeout(600)
 def test_killed_at_random_moments(engine: str, topics: Address, arrivals: Path, tmp_path: Path) -> None:
     if (reason := available(engine)) is not None:

@@ -31,6 +31,7 @@ from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.topics import recreate, topic_of
 from common.tables import care
 from tests.integration.conftest import Adstream, execute, url
+from tests.running import each_engine
 
 pytestmark = pytest.mark.integration
 
@@ -42,12 +43,7 @@ DAY = 86_400_000
 ALIVE_SECONDS = 1.5
 """How long a run lives at most once it has delivered a step."""
 PATIENCE_SECONDS = 240.0
-ENGINES = [
-    "local",
-    pytest.param("spark", marks=(pytest.mark.spark, pytest.mark.recovery)),
-    pytest.param("flink", marks=(pytest.mark.flink, pytest.mark.recovery)),
-    pytest.param("beam", marks=(pytest.mark.beam, pytest.mark.recovery)),
-]
+ENGINES = each_engine(pytest.mark.recovery)
 
 Records = list[dict[str, Any]]
 

@@ -17,6 +17,7 @@ import pytest
 
 from common.engines.registry import available
 from common.errors import ExitCode
+from tests.running import each_engine
 
 pytestmark = pytest.mark.integration
 pytest.importorskip("openlineage.client", reason="openlineage-python is an extra")
@@ -75,15 +76,7 @@ def run(url: str, engine: str, streams: Path, output: Path, *more: str) -> subpr
     )
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        "local",
-        pytest.param("spark", marks=pytest.mark.spark),
-        pytest.param("flink", marks=pytest.mark.flink),
-        pytest.param("beam", marks=pytest.mark.beam),
-    ],
-)
+@pytest.mark.parametrize("engine", each_engine())
 def test_a_run_tells_its_start_and_its_end(engine: str, receiver: Receiver, sample: Path, tmp_path: Path) -> None:
     if (reason := available(engine)) is not None:
         pytest.skip(reason)

@@ -31,6 +31,7 @@ from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import settled
 from jobs.publish.changes import PRIVATE, PUBLIC
 from tests.integration.conftest import ADVERTISEMENT, Adstream, Writers, committed, execute, killed, url
+from tests.running import each_engine
 
 pytestmark = pytest.mark.integration
 
@@ -157,15 +158,7 @@ def test_the_stream_is_the_exact_table_whatever_is_killed(
     assert left.equals(rows_of(database))
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        "local",
-        pytest.param("spark", marks=pytest.mark.spark),
-        pytest.param("flink", marks=pytest.mark.flink),
-        pytest.param("beam", marks=pytest.mark.beam),
-    ],
-)
+@pytest.mark.parametrize("engine", each_engine())
 @pytest.mark.timeout(600)
 def test_every_operation_of_the_log_arrives(
     engine: str, connected: Connector, broker: Address, database: str, tmp_path: Path
