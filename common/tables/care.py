@@ -87,14 +87,19 @@ def content(folder: Path, name: str) -> pa.Table:
     found = tables(folder)
     if name not in found:
         return pa.table({})
-    every = found[name].to_pyarrow_table()
+    every = whole(found[name])
     lines = [json_lines(pa.Table.from_batches([batch])) for batch in every.to_batches()]
     return every.take(pc.sort_indices(pa.chunked_array(lines, pa.string())))
 
 
 def rows(opened: Any, limit: int) -> pa.Table:
     """The first rows of a table; a table has no order."""
-    return pa.table(delta_library().QueryBuilder().register("t", opened).execute(f"SELECT * FROM t LIMIT {limit}"))
+    return _answer(delta_library().QueryBuilder().register("t", opened), f"SELECT * FROM t LIMIT {limit}")
+
+
+def whole(opened: Any) -> pa.Table:
+    """All rows of a table. A query reads them, as an older Arrow can't fill in a field that is new inside a list."""
+    return _answer(delta_library().QueryBuilder().register("t", opened), "SELECT * FROM t")
 
 
 def query(folder: Path, sql: str) -> pa.Table:
@@ -108,10 +113,32 @@ def query(folder: Path, sql: str) -> pa.Table:
     for name, opened in tables(folder).items():
         builder.register(sql_name(name), opened)
     try:
-        return pa.table(builder.execute(sql))
+        return _answer(builder, sql)
     except delta.exceptions.DeltaError as error:
         said = " ".join(str(error).split())
         raise AdstreamError(f"the query is refused ({said})", "names with capitals stand in double quotes") from error
+
+
+def _answer(builder: Any, sql: str) -> pa.Table:
+    found = builder.execute(sql)
+    return pa.table(found, schema=pa.schema([_without_views(field) for field in pa.schema(found.schema)]))
+
+
+def _without_views(field: pa.Field) -> pa.Field:
+    """A field in types that every Arrow computes with: a query answers in views of texts, which many functions refuse."""
+    kind = field.type
+    if pa.types.is_struct(kind):
+        kind = pa.struct([_without_views(kind.field(i)) for i in range(kind.num_fields)])
+    elif pa.types.is_list(kind):
+        kind = pa.list_(_without_views(kind.value_field))
+    elif pa.types.is_map(kind):
+        kind = pa.map_(_without_views(kind.key_field), _without_views(kind.item_field))
+    elif kind in _VIEWS:
+        kind = _VIEWS[kind]
+    return field.with_type(kind)
+
+
+_VIEWS = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
 
 def history(opened: Any) -> Iterator[Version]:

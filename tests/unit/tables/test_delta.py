@@ -56,7 +56,7 @@ def opened(root: Path, stream: str = ENTITY) -> Any:
 
 
 def names(root: Path) -> dict[int, str]:
-    return {row["key"]: row["name"] for row in opened(root).to_pyarrow_table().to_pylist()}
+    return {row["key"]: row["name"] for row in care.whole(opened(root)).to_pylist()}
 
 
 def lines(rows: list[dict[str, Any]]) -> Counter[str]:
@@ -82,7 +82,7 @@ def test_a_table_is_what_its_streams_records_leave(
     if layout.upserts:
         last = {tuple(row[key] for key in layout.keys): row for row in expected}
         expected = [row for row in last.values() if not row.pop(DELETED)]
-    found = opened(root, contract.stream).to_pyarrow_table().to_pylist() if (root / contract.stream).exists() else []
+    found = care.whole(opened(root, contract.stream)).to_pylist() if (root / contract.stream).exists() else []
     assert lines(found) == lines(expected)
 
 
@@ -136,7 +136,7 @@ def test_a_new_field_becomes_a_column_and_is_null_in_old_rows(tmp_path: Path) ->
     deliver(kept(tmp_path, old), 0, (ENTITY, ads(k1="a", k2="b")))
     deliver(kept(tmp_path, new), 1, (ENTITY, as_table(new, [(2, {"name": "B", "type": "Pets", "price": 7})])))
     deliver(kept(tmp_path, old), 2, (ENTITY, ads(k3="c")))  # an old copy of the job goes on, too
-    rows = {row["key"]: row["price"] for row in opened(tmp_path).to_pyarrow_table().to_pylist()}
+    rows = {row["key"]: row["price"] for row in care.whole(opened(tmp_path)).to_pylist()}
     assert rows == {1: None, 2: 7, 3: None}
 
 
@@ -151,7 +151,7 @@ def test_a_field_deep_inside_may_be_new(tmp_path: Path) -> None:
     other = {**key, "userId": "bob"}
     records = as_table(new, [(other, {"actions": [{**action, "place": "top"}]})])
     deliver(kept(tmp_path, new), 1, (old.stream, records))
-    found = opened(tmp_path, old.stream).to_pyarrow_table().to_pylist()
+    found = care.whole(opened(tmp_path, old.stream)).to_pylist()
     assert {row["userId"]: row["actions"][0]["place"] for row in found} == {"ada": None, "bob": "top"}
 
 
