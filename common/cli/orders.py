@@ -119,7 +119,7 @@ def change(spec: JobSpec, order: Order, caught_up: bool = False) -> int:  # noqa
     check(goal)
     order.give(spec.workplace)
     _await(spec, lambda: not is_ordered(spec.workplace) and _is(output, goal), "go on")
-    what = f"job '{spec.job}' goes on on {goal.engine}, with parallelism {goal.typed_settings().parallelism}"
+    what = f"job '{spec.job}' goes on on {goal.engine}, with parallelism {goal.parallelism}"
     out.print(f"{what}, from step {next_step(spec)}", highlight=False)
     return ExitCode.OK
 

@@ -1,9 +1,9 @@
-"""Query-based liberation: rows of a table into a stream, page by page, each page a step of a sink.
+"""Query-based liberation: rows of a table into a stream, page by page, a few pages side by side in each step of a sink.
 
-    <progress>   the progress after the last page, replaced atomically
+    <progress>   the progress after the last step, replaced atomically
 
-A page is planned before it is sent: where it ends is saved first. A run that is killed so sends the same page
-again; a broker that has it skips it, a folder replaces it. Rows that have left the page meanwhile were changed,
+Pages are planned before they are sent: where they end is saved first. A run that is killed so sends the same step
+again; a broker that has it skips it, a folder replaces it. Rows that have left a page meanwhile were changed,
 and come with a later window.
 """
 
@@ -13,7 +13,8 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,17 @@ import pyarrow as pa
 from common.contracts.contract import Contract, load
 from common.databases import sql
 from common.databases.liberation import All, Liberation, check
+from common.databases.pages import Freed, Page
 from common.databases.postgres import Database
-from common.databases.progress import Column, Edge, Progress, Snapshot, Window
+from common.databases.progress import Column, Edge, Progress, Row, Snapshot, Window
 from common.databases.rows import Rows
+from common.engines.tasks import SideBySide
 from common.errors import AdstreamError
 from common.files import staged
-from common.operators.step import END
 from common.streams.decoded import DEAD_LETTERS
 from common.streams.sink import Sink
 
 log = logging.getLogger("adstream")
-
-PART = "p0"
 
 
 def job_of(stream: str) -> str:
@@ -46,27 +46,6 @@ def contracts_of(stream: str) -> dict[str, Contract]:
     return {name: load(name) for name in (stream, DEAD_LETTERS)}
 
 
-@dataclass(frozen=True)
-class Freed:
-    """What a run did.
-
-    Attributes:
-        records: How many records it sent, tombstones too.
-        tombstones: How many of them are tombstones.
-        dead_letters: How many rows broke the contract.
-        steps: How many pages that were.
-    """
-
-    records: int = 0
-    tombstones: int = 0
-    dead_letters: int = 0
-    steps: int = 0
-
-    def plus(self, other: Freed) -> Freed:
-        """Both together."""
-        return Freed(*(a + b for a, b in zip(asdict(self).values(), asdict(other).values(), strict=True)))
-
-
 class Liberator:
     """Frees a table, or a query, into a stream. One at a time may run on a progress; the caller holds a lock.
 
@@ -75,12 +54,16 @@ class Liberator:
         liberation: What is freed into it.
         sink: Where it goes.
         progress: The file of the progress.
+        tasks: What reads and stages pages.
+        width: How many pages a step takes, side by side.
 
     Raises:
         AdstreamError: What is freed does not make records of the stream's contract.
     """
 
-    def __init__(self, stream: str, liberation: Liberation, sink: Sink, progress: Path) -> None:
+    def __init__(
+        self, stream: str, liberation: Liberation, sink: Sink, progress: Path, tasks: SideBySide, width: int
+    ) -> None:
         contract = load(stream)
         check(liberation, contract)
         self._liberation = liberation
@@ -88,6 +71,8 @@ class Liberator:
         self._sink = sink
         self._path = progress
         self._column = _column_of(liberation)
+        self._tasks = tasks
+        self._width = width
 
     def resume(self, *, again: bool) -> Progress:
         """Where the last run stopped; the sink is put back to what it was then.
@@ -109,7 +94,7 @@ class Liberator:
             )
         self._sink.recover(f"{progress.step:09d}")
         ahead = self._sink.delivered()
-        if ahead > progress.step or (ahead == progress.step and progress.to is None):
+        if ahead > progress.step or (ahead == progress.step and not progress.sending):
             raise AdstreamError(
                 f"the sink has steps up to {ahead} of this stream, but '{self._path}' is at {progress.step}",
                 "put the progress back, or add --again to free all rows anew",
@@ -135,32 +120,43 @@ class Liberator:
             save_progress(self._path, progress)
         freed = Freed()
         while True:
-            rows = database.rows(sql.page(self._liberation, progress, schema))
-            if not rows.num_rows and progress.to is None and progress.after is not None:
+            progress = progress.planned(() if progress.ends else self._ends(database, progress, schema), self._width)
+            if not progress.sending and progress.after is not None:
                 break
-            progress, sent = self._send(progress, rows)
+            progress, sent = self._send(database.url, progress, schema)
             freed = freed.plus(sent)
         progress = progress.closed(self._column, by_transaction=bool(self._liberation.writer))
         save_progress(self._path, progress)
         return progress, freed
 
-    def _send(self, progress: Progress, rows: pa.Table) -> tuple[Progress, Freed]:
-        """Sends a page as one step. The first holds the rows without a key, and has no end: mostly it is empty."""
-        first = progress.after is None
-        if first and not rows.num_rows:
+    def _ends(self, database: Database, progress: Progress, schema: pa.Schema) -> list[Row]:
+        """Where the next pages end. The first holds the rows without a key, and mostly there are none."""
+        assert progress.window is not None
+        if progress.after is None:
+            missing = database.rows(sql.without_order(self._liberation, progress.window, schema))
+            return [()] * missing.num_rows
+        return self._rows.places(database.rows(sql.ends(self._liberation, progress.window, progress.after, schema)))
+
+    def _send(self, url: str, progress: Progress, schema: pa.Schema) -> tuple[Progress, Freed]:
+        """Sends the planned pages as one step; none where no row is without a key."""
+        if not progress.sending:
             return replace(progress, after=()), Freed()
-        if progress.to is None:
-            progress = progress.planned(() if first else self._rows.last(rows))
-            save_progress(self._path, progress)
-        decoded = self._rows.records(rows, END)
-        with self._sink.writer(f"{progress.step:09d}", PART) as writer:
-            writer.write({self._rows.contract.stream: decoded.records, DEAD_LETTERS: decoded.dead})
-        self._sink.deliver(f"{progress.step:09d}", writer.parts)
-        sent = Freed(decoded.records.num_rows, decoded.records["value"].null_count, decoded.dead.num_rows, 1)
+        save_progress(self._path, progress)
+        staged = self._tasks(self._pages(url, progress, schema))
+        step = f"{progress.step:09d}"
+        self._sink.deliver(step, [part for page in staged for part in page.parts])
+        sent = reduce(Freed.plus, (page.freed for page in staged), Freed(steps=1))
         log.info("step %d: %d records, %d dead letters", progress.step, sent.records, sent.dead_letters)
-        progress = progress.sent(self._rows.greatest(rows))
+        greatest = (page.greatest for page in staged if page.greatest is not None)
+        progress = progress.sent(max(greatest, default=None))
         save_progress(self._path, progress)
         return progress, sent
+
+    def _pages(self, url: str, progress: Progress, schema: pa.Schema) -> list[Page]:
+        assert progress.window is not None
+        stream, freed, step = self._rows.contract.stream, self._liberation, f"{progress.step:09d}"
+        queries = (sql.page(freed, progress.window, bounds, schema) for bounds in progress.pages)
+        return [Page(url, query, stream, freed, self._sink, step, f"p{n}") for n, query in enumerate(queries)]
 
 
 def snapshot_of(database: Database) -> Snapshot:
@@ -194,13 +190,13 @@ def save_progress(path: Path, progress: Progress) -> None:
 
 
 def _progress(content: Mapping[str, Any]) -> Progress:
-    window, waiting, after, to = (content[name] for name in ("window", "waiting", "after", "to"))
+    window, waiting, after, ends = (content[name] for name in ("window", "waiting", "after", "ends"))
     return replace(
         Progress(**content),
         window=None if window is None else Window(**window),
         waiting=None if waiting is None else Edge(**waiting),
         after=None if after is None else tuple(after),
-        to=None if to is None else tuple(to),
+        ends=tuple(map(tuple, ends)),
     )
 
 

@@ -43,6 +43,7 @@ class Database:
         parts = urlsplit(url)
         if not parts.scheme.startswith("postgres"):
             raise AdstreamError(f"'{parts.scheme}' is not a database that can be read", "postgresql://USER@HOST/NAME")
+        self.url = url
         self.where = f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
         with self._told_plainly():
             self._connection = dbapi.connect(url, autocommit=True)

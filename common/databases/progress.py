@@ -12,9 +12,15 @@ began that are still to come, less a lag for the time between taking a value and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TypeAlias
 
 from common.errors import AdstreamError
+
+Row: TypeAlias = tuple[str, ...]
+"""The order columns of a row, as text."""
 
 REUSED = 10_000
 """How many transaction ids a server that crashed may give out a second time, at most: those whose end it had not
@@ -98,7 +104,8 @@ class Progress:
         window: What is being read; None between two reads.
         after: Where the next page of the window begins, exclusive: the order columns of a row, as text. Empty
             for the first one; None before the rows that have no such columns.
-        to: Where the page that is being sent ends, inclusive; None while none is.
+        ends: Where the pages end that were planned, inclusive; empty for those rows.
+        sending: How many of them the step takes that is being sent; 0 while none is.
     """
 
     step: int = 0
@@ -111,8 +118,14 @@ class Progress:
     waiting: Edge | None = None
     edge: int | None = None
     window: Window | None = None
-    after: tuple[str, ...] | None = None
-    to: tuple[str, ...] | None = None
+    after: Row | None = None
+    ends: tuple[Row, ...] = ()
+    sending: int = 0
+
+    @property
+    def pages(self) -> tuple[tuple[Row | None, Row], ...]:
+        """The pages that are being sent: after which row each begins, and with which it ends."""
+        return tuple(pairwise((self.after, *self.ends[: self.sending])))  # type: ignore[arg-type]
 
     def opened(self, snapshot: Snapshot, column: Column | None, *, repeats: bool) -> Progress:
         """With the next window.
@@ -132,20 +145,28 @@ class Progress:
         back = REUSED if repeats and self.started != snapshot.started else 0
         window = Window(max(self.horizon - back, 0), snapshot.xmin, snapshot.xmax, snapshot.now, low)
         seen = replace(self, system=snapshot.system, now=snapshot.now, started=snapshot.started)
-        return replace(seen, window=window, after=None, to=None)
+        return replace(seen, window=window, after=None, ends=(), sending=0)
 
-    def planned(self, to: tuple[str, ...]) -> Progress:
-        """With the end of the page that will be sent: should it be sent again, it is not another one."""
-        return replace(self, to=to)
-
-    def sent(self, greatest: int | None) -> Progress:
-        """Once the planned page was sent.
+    def planned(self, ends: Iterable[Row], width: int) -> Progress:
+        """With the pages of the next step: should it be sent again, it is not another one.
 
         Args:
-            greatest: The greatest value of the column in it.
+            ends: Where the pages end that come next, if none was planned yet.
+            width: How many pages a step takes at most.
+        """
+        planned = self.ends or tuple(ends)
+        return replace(self, ends=planned, sending=self.sending or min(width, len(planned)))
+
+    def sent(self, greatest: int | None) -> Progress:
+        """Once the pages of a step were sent.
+
+        Args:
+            greatest: The greatest value of the column in them.
         """
         values = [value for value in (self.edge, greatest) if value is not None]
-        return replace(self, step=self.step + 1, after=self.to, to=None, edge=max(values, default=None))
+        done, left = self.ends[: self.sending], self.ends[self.sending :]
+        edge = max(values, default=None)
+        return replace(self, step=self.step + 1, after=done[-1], ends=left, sending=0, edge=edge)
 
     def closed(self, column: Column | None, *, by_transaction: bool) -> Progress:
         """Once the window has no further page.

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from common.contracts.contract import Contract
 from common.databases.liberation import All, Liberation
+from common.databases.progress import Row
 from common.errors import AdstreamError
 from common.streams.conform import conform, plain_type
 from common.streams.decoded import DeadLetter, Decoded, dead_letters
@@ -89,9 +90,10 @@ class Rows:
             return int(last.value * _PER_MICROSECOND[last.type.unit])
         return last.as_py()
 
-    def last(self, rows: pa.Table) -> tuple[str, ...]:
-        """The order columns of the last row, as text that the database reads back to the same values."""
-        return tuple(_text(rows[name][rows.num_rows - 1].as_py()) for name in self.liberation.order)
+    def places(self, rows: pa.Table) -> list[Row]:
+        """The order columns of rows, as text that the database reads back to the same values."""
+        columns = (map(_text, rows[name].to_pylist()) for name in self.liberation.order)
+        return list(zip(*columns, strict=True))
 
     def _fields(self) -> list[tuple[str, str, pa.DataType]]:
         """Every field that a column gives: its path, the column, its type."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from common.databases.liberation import XMIN, All, Liberation
-from common.databases.progress import Progress, Window
+from common.databases.progress import Row, Window
 
 SNAPSHOT = """\
 SELECT system_identifier::text AS system,
@@ -20,6 +20,9 @@ SELECT system_identifier::text AS system,
        (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started
 FROM pg_control_system()"""
 
+AHEAD = 64
+"""How many pages are planned at a time: their ends cost one look at the order columns, sorted where no index does it."""
+_NTH, _ALL = '"adstream nth"', '"adstream all"'
 _LAST = "(SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)"
 
 
@@ -28,29 +31,46 @@ def columns(liberation: Liberation) -> str:
     return f"{_select(liberation)} LIMIT 0"
 
 
-def page(liberation: Liberation, progress: Progress, schema: pa.Schema) -> str:
-    """The next page of the open window, or the one that was planned, in the order of its columns.
+def page(liberation: Liberation, window: Window, bounds: tuple[Row | None, Row], schema: pa.Schema) -> str:
+    """The rows of a page, in no order.
+
+    Args:
+        liberation: What is freed.
+        window: What the read takes.
+        bounds: After which row the page begins, and with which it ends; see `Progress.pages`.
+        schema: The columns and their types.
+    """
+    after, to = bounds
+    if after is None:
+        return f"{_select(liberation)} WHERE {_without_order(liberation, window, schema)}"
+    wanted = [*_after(liberation, window, after, schema), f"({_order(liberation)}) <= ({_literals(to)})"]
+    return f"{_select(liberation)} WHERE {' AND '.join(wanted)}"
+
+
+def ends(liberation: Liberation, window: Window, after: Row, schema: pa.Schema) -> str:
+    """The last rows of the next pages, up to `AHEAD` of them, by their order columns.
 
     Rows that are alike in these columns stand on one page, which may so be longer than it should.
 
     Args:
         liberation: What is freed.
-        progress: Its progress, with an open window.
+        window: What the read takes.
+        after: After which row they begin.
         schema: The columns and their types.
     """
-    assert progress.window is not None
-    order = ", ".join(map(quoted, liberation.order))
-    wanted = list(_in_window(liberation, progress.window, schema))
-    if progress.after is None:
-        missing = " OR ".join(f"{quoted(name)} IS NULL" for name in liberation.order)
-        return f"{_select(liberation)} WHERE {' AND '.join([*wanted, f'({missing})'])}"
-    wanted += [f"{quoted(name)} IS NOT NULL" for name in liberation.order]
-    if progress.after:
-        wanted.append(f"({order}) > ({_literals(progress.after)})")
-    if progress.to is not None:
-        wanted.append(f"({order}) <= ({_literals(progress.to)})")
-    text = f"{_select(liberation)} WHERE {' AND '.join(wanted)}"
-    return f"{text} ORDER BY {order} FETCH FIRST {liberation.page} ROWS WITH TIES"
+    order, size = _order(liberation), liberation.page
+    wanted = " AND ".join(_after(liberation, window, after, schema))
+    ahead = f"SELECT {order} FROM {_source(liberation)} WHERE {wanted} ORDER BY {order} LIMIT {size * AHEAD}"
+    numbered = f"SELECT {order}, row_number() OVER (ORDER BY {order}) AS {_NTH}, count(*) OVER () AS {_ALL}"
+    last = f"{_NTH} % {size} = 0 OR {_NTH} = {_ALL}"
+    return (
+        f"SELECT DISTINCT {order} FROM ({numbered} FROM ({ahead}) AS ahead) AS numbered WHERE {last} ORDER BY {order}"
+    )
+
+
+def without_order(liberation: Liberation, window: Window, schema: pa.Schema) -> str:
+    """Whether any row of a window has no order columns, and so stands on no page."""
+    return f"SELECT 1 AS found FROM {_source(liberation)} WHERE {_without_order(liberation, window, schema)} LIMIT 1"
 
 
 def quoted(name: str) -> str:
@@ -63,7 +83,23 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _literals(values: tuple[str, ...]) -> str:
+def _order(liberation: Liberation) -> str:
+    return ", ".join(map(quoted, liberation.order))
+
+
+def _after(liberation: Liberation, window: Window, after: Row, schema: pa.Schema) -> Iterator[str]:
+    yield from _in_window(liberation, window, schema)
+    yield from (f"{quoted(name)} IS NOT NULL" for name in liberation.order)
+    if after:
+        yield f"({_order(liberation)}) > ({_literals(after)})"
+
+
+def _without_order(liberation: Liberation, window: Window, schema: pa.Schema) -> str:
+    missing = " OR ".join(f"{quoted(name)} IS NULL" for name in liberation.order)
+    return " AND ".join([*_in_window(liberation, window, schema), f"({missing})"])
+
+
+def _literals(values: Row) -> str:
     return ", ".join(map(literal, values))
 
 

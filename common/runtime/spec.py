@@ -68,6 +68,11 @@ class JobSpec:
         return Path(self.output, "_checkpoint") if is_remote(self.checkpoint) else Path(self.checkpoint)
 
     @property
+    def parallelism(self) -> int:
+        """How many tasks run side by side."""
+        return int(self.settings.get("parallelism", JobSettings.model_fields["parallelism"].default))
+
+    @property
     def identity(self) -> str:
         """Who the run is to a broker: two runs of one identity fence each other."""
         return f"{self.job}.{self.into}" if self.into else self.job

@@ -43,7 +43,7 @@ def read(spec: JobSpec, before: Glance | None, now: int) -> tuple[Glance, Readin
     lag = _lag(spec, metrics.position, now)
     return glance, Reading(
         at=now,
-        parallelism=spec.typed_settings().parallelism,
+        parallelism=spec.parallelism,
         lag=lag,
         delay=0 if metrics.watermark in (BEGINNING, END) else max(0, now - metrics.watermark),
         busy=_busy(before, glance, metrics.completed, lag),

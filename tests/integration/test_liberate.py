@@ -95,17 +95,30 @@ def test_a_broker_gets_each_change_once_whatever_is_killed(
 
 
 @pytest.mark.timeout(300)
-def test_a_folder_gets_the_exact_table_whatever_is_killed(shop: str, adstream: Adstream, tmp_path: Path) -> None:
-    execute(shop, "INSERT INTO advertisement SELECT i, 'ad ' || i, 'Pets' FROM generate_series(300, 20000) AS i")
+@pytest.mark.parametrize(
+    ("engine", "seconds"),
+    [
+        ("local", (0.8, 3.0)),
+        pytest.param("spark", (5.0, 9.0), marks=pytest.mark.spark),
+        pytest.param("beam", (2.0, 6.0), marks=pytest.mark.beam),
+    ],
+)
+def test_a_folder_gets_the_exact_table_whatever_is_killed(
+    shop: str, adstream: Adstream, tmp_path: Path, engine: str, seconds: tuple[float, float]
+) -> None:
+    execute(shop, "INSERT INTO advertisement SELECT i, 'ad ' || i, 'Pets' FROM generate_series(300, 40000) AS i")
     config = as_said(tmp_path, {STREAM: {**shipped(), "page": 500}})
     output = tmp_path / "out"
     arguments = ["liberate", STREAM, "--database", shop, "--output", str(output), "--config", str(config)]
+    arguments += ["--engine", engine, "--tasks"]
     chance = random.Random(6)
     with Writers(shop, change, seed=4):
-        kills = sum(killed(cli(*arguments), chance.uniform(0.8, 3.0)) for _ in range(KILLS))
-    assert adstream(*arguments).code == 0
+        kills = sum(killed(cli(*arguments, 2), chance.uniform(*seconds)) for _ in range(KILLS))
+    said = adstream(*arguments, 5)
+    assert said.code == 0, said.err
     assert kills > 0
     assert table(output, STREAM, load(STREAM)).equals(rows_of(shop))
+    assert len(list((output / STREAM).glob("*.p1.jsonl"))) > 1
 
 
 def shipped() -> dict[str, object]:

@@ -50,7 +50,7 @@ class Target:
         runner = pick("runner", _short(given.pop("runner", DEFAULT_RUNNER)), RUNNERS)
         given.setdefault("job_name", f"adstream-{spec.job}".replace("_", "-"))
         if runner == "Flink":
-            given.setdefault("parallelism", str(spec.typed_settings().parallelism))
+            given.setdefault("parallelism", str(spec.parallelism))
         if runner == "Prism" and "prism_location" not in given:
             given["prism_location"] = _prism()
         target = cls(runner, _options(given))

@@ -115,13 +115,24 @@ def properties(spec: JobSpec) -> dict[str, str]:
     return suite | _allocated(spec) | {k: value for k, value in spec.options.items() if k.startswith("spark.")}
 
 
+def session(spec: JobSpec) -> dict[str, str]:
+    """All properties of a session whose driver is the calling process, which no `spark-submit` line names."""
+    options = _options(spec)
+    named = {"spark.master": options["master"], "spark.driver.memory": options["driver-memory"]}
+    if not _on_this_machine(options["master"]):
+        named["spark.executor.memory"] = options["executor-memory"]
+        if not _in_pods(options["master"]):
+            named["spark.submit.pyFiles"] = str(_packed(Path(spec.output, "_run")))
+    return named | properties(spec)
+
+
 def _allocated(spec: JobSpec) -> dict[str, str]:
     """What the options say of the executors; on this machine there are none but the driver itself."""
     options = _options(spec)
     given = {name: options[name] for name in allocation.OPTIONS if name in options}
     if given and _on_this_machine(options["master"]):
         raise AdstreamError(f"option {next(iter(given))} needs a cluster", "add --option master=spark://HOST:7077")
-    allocated = Allocation.of(given, spec.typed_settings().parallelism)
+    allocated = Allocation.of(given, spec.parallelism)
     if allocated is None:
         return {"spark.executor.cores": given["executor-cores"]} if given else {}
     return allocated.properties()
@@ -129,7 +140,7 @@ def _allocated(spec: JobSpec) -> dict[str, str]:
 
 def _options(spec: JobSpec) -> dict[str, str]:
     known = {
-        "master": f"local[{spec.settings.get('parallelism', 2)}]",
+        "master": f"local[{spec.parallelism}]",
         "deploy-mode": "client",
         "driver-memory": MEMORY,
         "executor-memory": MEMORY,

@@ -68,11 +68,11 @@ def test_a_row_that_breaks_the_contract_becomes_a_dead_letter_and_no_other_one()
     assert json.loads(letters[0]["raw"])["name"] == "b"
 
 
-def test_the_greatest_value_and_the_last_key_are_known() -> None:
+def test_the_greatest_value_and_the_places_of_rows_are_known() -> None:
     some = Rows(ADS, load("advertisements"))
     assert some.greatest(rows((1, "a", False))) == int(MOMENT.timestamp() * 1e6)
     assert some.greatest(SCHEMA.empty_table()) is None
-    assert some.last(rows((1, "a", False), (7, "a", False))) == ("7",)
+    assert some.places(rows((1, "a", False), (7, "a", False))) == [("1",), ("7",)]
 
 
 @pytest.mark.parametrize(
