@@ -22,7 +22,7 @@ FROM pg_control_system()"""
 
 AHEAD = 64
 """How many pages are planned at a time: their ends cost one look at the order columns, sorted where no index does it."""
-_NTH, _ALL = '"adstream nth"', '"adstream all"'
+_NTH, _NEXT = '"adstream nth"', '"adstream next"'
 _LAST = "(SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)"
 
 
@@ -61,11 +61,11 @@ def ends(liberation: Liberation, window: Window, after: Row, schema: pa.Schema) 
     order, size = _order(liberation), liberation.page
     wanted = " AND ".join(_after(liberation, window, after, schema))
     ahead = f"SELECT {order} FROM {_source(liberation)} WHERE {wanted} ORDER BY {order} LIMIT {size * AHEAD}"
-    numbered = f"SELECT {order}, row_number() OVER (ORDER BY {order}) AS {_NTH}, count(*) OVER () AS {_ALL}"
-    last = f"{_NTH} % {size} = 0 OR {_NTH} = {_ALL}"
-    return (
-        f"SELECT DISTINCT {order} FROM ({numbered} FROM ({ahead}) AS ahead) AS numbered WHERE {last} ORDER BY {order}"
-    )
+    # One pass in the order of an index, where there is one: nothing is counted or sorted first.
+    next_row = f"lead({quoted(liberation.order[0])}) OVER (ORDER BY {order}) AS {_NEXT}"
+    numbered = f"SELECT {order}, row_number() OVER (ORDER BY {order}) AS {_NTH}, {next_row} FROM ({ahead}) AS ahead"
+    last = f"{_NTH} % {size} = 0 OR {_NEXT} IS NULL"
+    return f"SELECT DISTINCT {order} FROM ({numbered}) AS numbered WHERE {last} ORDER BY {order}"
 
 
 def without_order(liberation: Liberation, window: Window, schema: pa.Schema) -> str:

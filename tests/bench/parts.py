@@ -16,6 +16,7 @@ from common.setup.jars import jars
 from common.setup.java import java_home
 from tests.bench.bots import find_bots
 from tests.bench.catalogue import Catalogue
+from tests.bench.databases import freed
 from tests.bench.inputs import FOLDER, Input, made
 from tests.bench.kept import Kept
 from tests.bench.live import broker, followed
@@ -167,5 +168,6 @@ PARTS: Mapping[str, Callable[[], Iterator[Line]]] = MappingProxyType(
         "anomalies": anomalies,
         "latency": latency,
         "checkpoints": checkpoints,
+        "liberation": freed,
     }
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,10 +26,10 @@ SETTINGS = {
 }
 
 
-def session(tasks: int, memory: str) -> SparkSession:
+def session(tasks: int, memory: str, more: Mapping[str, str] = MappingProxyType({})) -> SparkSession:
     """A Spark session on this machine, with as many shuffle partitions as tasks run side by side."""
     builder = SparkSession.builder.master(f"local[{tasks}]").config("spark.driver.memory", memory)
-    settings = SETTINGS | {"spark.sql.shuffle.partitions": str(tasks)}
+    settings = SETTINGS | {"spark.sql.shuffle.partitions": str(tasks), **more}
     return builder.config(map=settings).getOrCreate()
 
 
