@@ -138,7 +138,7 @@ def checked(request: Request) -> Run:
         return run
     if run.plan.tables and kept is not None:
         run.check_sink(kept)
-    elif kept is None or kept.step == 0:
+    elif kept is None or (kept.step == 0 and not run.checkpoint.has_begun(spec.output)):
         _check_empty(run)
     return run
 

@@ -41,6 +41,8 @@ METRICS = "metrics.json"
 """The file of the job's numbers after its last step (`common.runtime.metrics`)."""
 HISTORY = "steps.jsonl"
 """The file of what its last steps did (`common.runtime.history`)."""
+BEGUN = "begun"
+"""The file that names the output of a job that has begun, before there is a manifest."""
 SCHEMAS = "schemas"
 """The folder in which the schemas of a registry are kept (`common.streams.kafka.schemas`). They are no state."""
 LAYOUT = 3
@@ -268,6 +270,17 @@ class Checkpoint:
         self._there = True
         self._sweep(manifest, older, there)
 
+    def begin(self, output: str) -> None:
+        """Notes, before the first step, that what is in an output from now on comes of this checkpoint's job."""
+        self.storage.replace(BEGUN, output.encode())
+
+    def has_begun(self, output: str) -> bool:
+        """Whether what is in an output comes of this checkpoint's job, even if no step of it is saved yet."""
+        try:
+            return self.storage.read(BEGUN).to_pybytes() == output.encode()
+        except FileNotFoundError:
+            return False
+
     def fall_back(self) -> Manifest | None:
         """Drops the last complete checkpoint; gives the one before it, which is the last one then.
 
@@ -306,7 +319,7 @@ class Checkpoint:
     def clear(self) -> None:
         """Forgets everything: the next run begins with its first step."""
         self._there = False
-        self.storage.delete((MANIFEST, METRICS, HISTORY))
+        self.storage.delete((MANIFEST, METRICS, HISTORY, BEGUN))
         for folder in (RETAINED, STATE, PLANS):
             self.storage.clear(folder)
 

@@ -143,6 +143,8 @@ class Run:
             than the sink and the steps between can't be taken again as they were.
         """
         manifest = self.kept()
+        if manifest.step == 0:
+            self.checkpoint.begin(self.spec.output)
         self.source.settled(manifest.position)
         self.sink.recover(step_name(manifest.step))
         self.check_sink(manifest)

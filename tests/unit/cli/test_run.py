@@ -12,6 +12,7 @@ from common.cli.run import balance, persist, show
 from common.config.jobs import report_of
 from common.engines.launch import LOCK, LOG
 from common.errors import AdstreamError, ExitCode
+from common.runtime.checkpoint import Checkpoint
 from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
@@ -97,6 +98,23 @@ def test_output_of_an_earlier_run_is_refused_unless_overwritten(adstream: Adstre
     assert adstream(*line, "--mode", "stream", "--drain").code == ExitCode.REFUSED
     assert adstream(*line, "--overwrite", "--set", "gap=2h").code == ExitCode.OK
     assert report_of("sessions", tmp_path / "out")["sessions"] == 2
+
+
+def test_a_run_that_ended_before_anything_was_saved_goes_on_in_its_own_output(
+    adstream: Adstream, ads: Path, tmp_path: Path
+) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    line = ("run", "sessions", "--engine", "local", "--input", ads, "--mode", "stream", "--until-caught-up")
+    adstream(*line, "--output", out)
+    (out / "_checkpoint" / "manifest.json").unlink()
+    shutil.copytree(out / "ad-sessions", other / "ad-sessions")
+    elsewhere = adstream(*line, "--output", other, "--checkpoint", out / "_checkpoint")
+    assert elsewhere.code == ExitCode.REFUSED and "of an earlier run" in elsewhere.error
+    again = adstream(*line, "--output", out)
+    assert again.code == ExitCode.OK and "step 0:" in again.err
+    assert values(again.out)["sessions"] == "2"
+    Checkpoint(str(out / "_checkpoint")).clear()
+    assert adstream(*line, "--output", out).code == ExitCode.REFUSED
 
 
 def test_overwriting_a_stream_run_forgets_its_checkpoint(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
