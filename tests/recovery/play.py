@@ -103,6 +103,7 @@ def play(
                 place.faults[strike.fault].strike(job, random.Random(strike.seed))
                 over, before = time.monotonic(), job.steps
                 if not job.reach(before + 1):
+                    tell(f"{strike.fault} at step {before}: all was done before it was over, so it does not count")
                     break
                 recovered.append(Recovered(strike, before, time.monotonic() - over))
                 tell(f"{strike.fault} at step {before}, on with {job.parallelism}: {recovered[-1].seconds:.1f} s")

@@ -34,7 +34,7 @@ class SparkStandalone:
 
     name: str = "spark-standalone"
     engine: str = "spark"
-    steps: int = 16
+    steps: int = 60
 
     def faults(self) -> tuple[str, ...]:
         return (*ANYWHERE, "python-worker", "executor", "worker", "master")
@@ -55,7 +55,7 @@ class SparkTwoHosts:
 
     name: str = "spark-two-hosts"
     engine: str = "spark"
-    steps: int = 16
+    steps: int = 60
 
     def faults(self) -> tuple[str, ...]:
         return ("network-cut", "machine")
@@ -83,7 +83,7 @@ class FlinkStandalone:
 
     name: str = "flink-standalone"
     engine: str = "flink"
-    steps: int = 120
+    steps: int = 360
 
     def faults(self) -> tuple[str, ...]:
         return (*ANYWHERE, "python-worker", "task-manager", "job-manager")
