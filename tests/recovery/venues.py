@@ -85,7 +85,7 @@ VENUES: Mapping[str, Venue] = {
         Alone("local", 250, ("corrupt",)),
         Alone("spark", 16, ("corrupt", "python-worker")),
         Alone("flink", 120),
-        Alone("beam", 60),
+        Alone("beam", 640),  # of which it saves each 64
         SparkStandalone(),
         SparkTwoHosts(),
         FlinkStandalone(),
