@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,9 +12,10 @@ import psutil
 from common.engines.spark.submit import environment
 from common.runtime.spec import JobSpec
 from common.services.process import free_port
-from tests.clusters.daemon import Daemon
+from tests.clusters.daemon import PATIENCE_SECONDS, Daemon
 
 LOOPBACK = "127.0.0.1"
+LEADS = "I have been elected leader"
 EXECUTOR = "CoarseGrainedExecutorBackend"
 
 
@@ -23,12 +25,15 @@ class SparkCluster:
     Args:
         folder: Where logs, recovery state and the workers' folders are.
         host: The address of the master and of those workers that have no other.
+        masters: How many masters there are, of which one leads.
         properties: Spark's properties for the daemons.
     """
 
-    def __init__(self, folder: Path, host: str = LOOPBACK, properties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, host: str = LOOPBACK, masters: int = 1, properties: Mapping[str, str] | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._host, self._port = folder, host, free_port()
+        self._folder, self._host, self._ports = folder, host, tuple(free_port() for _ in range(masters))
         known = {
             "spark.deploy.recoveryMode": "FILESYSTEM",
             "spark.deploy.recoveryDirectory": str(folder / "recovery"),
@@ -43,12 +48,12 @@ class SparkCluster:
         }
         del self._environment["PYTHONPATH"]  # the code has to come with the job
         self._starts = 0
-        self._master: Daemon | None = None
+        self._masters: dict[int, Daemon] = {}
         self._workers: dict[str, Daemon] = {}
 
     @property
     def url(self) -> str:
-        return f"spark://{self._host}:{self._port}"
+        return "spark://" + ",".join(f"{self._host}:{port}" for port in self._ports)
 
     @property
     def workers(self) -> tuple[str, ...]:
@@ -56,14 +61,25 @@ class SparkCluster:
         return tuple(self._workers)
 
     def start_master(self) -> None:
-        """Starts the master, and waits until it leads."""
-        self._master = self._daemon("master.Master", *self._place(self._host), "--port", str(self._port))
-        self._master.wait_for("I have been elected leader")
+        """Starts a master that does not run, and waits until one leads."""
+        port = next(port for port in self._ports if port not in self._masters)
+        self._masters[port] = self._daemon("master.Master", *self._place(self._host), "--port", str(port))
+        self.leader()
+
+    def leader(self) -> int:
+        """The port of the master that leads; waits until there is one."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            for port, master in self._masters.items():
+                if LEADS in master.said:
+                    return port
+            said = [master.said[-2000:] for master in self._masters.values()]
+            assert time.monotonic() < deadline, f"no master leads: {said}"
+            time.sleep(0.1)
 
     def kill_master(self) -> None:
-        """Kills the master."""
-        assert self._master is not None
-        self._master.kill()
+        """Kills the master that leads."""
+        self._masters.pop(self.leader()).kill()
 
     def start_worker(
         self, name: str, cores: int = 1, memory: str = "1g", host: str = "", prefix: tuple[str, ...] = ()
@@ -93,7 +109,7 @@ class SparkCluster:
 
     def stop(self) -> None:
         """Ends everything."""
-        for daemon in (*self._workers.values(), *([self._master] if self._master else [])):
+        for daemon in (*self._workers.values(), *self._masters.values()):
             daemon.stop()
 
     def _place(self, host: str) -> tuple[str, ...]:

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.engines.registry import available
+from common.engines.spark.submit import environment
+from common.runtime.spec import JobSpec
 from tests.clusters import network
 from tests.clusters.flink import FlinkCluster, flink_cluster
 from tests.clusters.network import Network
 from tests.clusters.spark import LOOPBACK, SparkCluster, spark_cluster
+from tests.clusters.zookeeper import zookeeper
 from tests.recovery.faults import ANYWHERE, Cut, Fault, Killed, PythonWorker, Restarted
+from tests.recovery.job import Job
 from tests.recovery.place import Place, flink_options
 
 SMALL = {"driver-memory": "512m", "executor-memory": "512m"}
@@ -47,6 +51,53 @@ class SparkStandalone:
         with spark_cluster(folder / "cluster", workers=2, cores=2) as cluster:
             options = {**SMALL, "master": cluster.url, "spark.driver.host": LOOPBACK}
             yield Place({**ANYWHERE, **_of_spark(cluster)}, options)
+
+
+@dataclass(frozen=True)
+class SparkStandby:
+    """Two Spark masters, which keep what they know in ZooKeeper, and two workers: one that leads, one that takes over."""
+
+    name: str = "spark-standby"
+    engine: str = "spark"
+    steps: int = 240  # ZooKeeper takes a leader for dead after a minute
+
+    def faults(self) -> tuple[str, ...]:
+        return ("leader",)
+
+    def unavailable(self) -> str | None:
+        return available(self.engine)
+
+    @contextmanager
+    def opened(self, folder: Path, rng: random.Random) -> Iterator[Place]:
+        variables = environment(JobSpec("sessions", "spark", "batch", "", "", ""))
+        with zookeeper(folder / "zookeeper", variables) as address:
+            kept = {"spark.deploy.recoveryMode": "ZOOKEEPER", "spark.deploy.zookeeper.url": address}
+            cluster = SparkCluster(folder / "cluster", masters=2, properties=kept)
+            try:
+                for _ in range(2):
+                    cluster.start_master()
+                for name in ("0", "1"):
+                    cluster.start_worker(name, cores=2)
+                options = {**SMALL, "master": cluster.url, "spark.driver.host": LOOPBACK}
+                yield Place({**ANYWHERE, "leader": TakenOver(cluster)}, options)
+            finally:
+                cluster.stop()
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """The master that leads is killed; the other one leads then, and the dead one comes back as its standby.
+
+    Attributes:
+        cluster: The cluster.
+    """
+
+    cluster: SparkCluster
+
+    def strike(self, job: Job, rng: random.Random) -> None:
+        self.cluster.kill_master()
+        self.cluster.leader()
+        self.cluster.start_master()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tests.recovery import disk
 from tests.recovery.disk import Disk
 from tests.recovery.faults import ANYWHERE, Corrupt, Fault, PythonWorker, of_disk
 from tests.recovery.place import Place, flink_options
-from tests.recovery.standalone import FlinkStandalone, SparkStandalone, SparkTwoHosts
+from tests.recovery.standalone import FlinkStandalone, SparkStandalone, SparkStandby, SparkTwoHosts
 
 ON_DISK = ("storage-away", "storage-read-only", "disk-full")
 
@@ -87,6 +87,7 @@ VENUES: Mapping[str, Venue] = {
         Alone("flink", 120),
         Alone("beam", 640),  # of which it saves each 64
         SparkStandalone(),
+        SparkStandby(),
         SparkTwoHosts(),
         FlinkStandalone(),
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,3 +60,34 @@ def test_a_job_whose_client_was_killed_is_ended_by_the_next_run(spec: JobSpec, m
     assert summary.metrics == reference.metrics
     assert answer(submitted) == answer(end_on("local", submitted))
     assert "which an earlier run has left on the cluster" in (Path(spec.output) / "_run" / "engine.log").read_text()
+
+
+@pytest.mark.parametrize(("backend", "shown"), [("hashmap", "HashMap"), ("rocksdb", "RocksDB")])
+def test_the_settings_of_checkpoints_reach_the_job(spec: JobSpec, master: str, backend: str, shown: str) -> None:
+    write_steps(Path(spec.input), range(60), events=20)
+    block = {
+        "interval": "200ms",
+        "storage": str(Path(spec.checkpoint).parent),
+        "state_backend": backend,
+        "retention": 3,
+    }
+    submitted = replace(spec, drain=True, options={"master": master}, settings={**spec.settings, "checkpoint": block})
+    run(submitted)
+    (job,) = _asked(master, "/jobs/overview")["jobs"]
+    config = _asked(master, f"/jobs/{job['jid']}/checkpoints/config")
+    assert (config["mode"], config["interval"], config["min_pause"]) == ("exactly_once", 200, 200)
+    assert shown in config["state_backend"]
+    taken = _asked(master, f"/jobs/{job['jid']}/checkpoints")
+    assert taken["counts"]["completed"] > 0
+    assert f"{spec.checkpoint}/flink/" in taken["latest"]["completed"]["external_path"]
+    reference = replace(end_on("local", spec), drain=True)
+    run(reference)
+    assert answer(submitted) == answer(reference)
+
+
+def _asked(master: str, path: str) -> dict[str, Any]:
+    """What the job manager answers."""
+    with closing(HTTPConnection(master, timeout=10)) as connection:
+        connection.request("GET", path)
+        content: dict[str, Any] = json.load(connection.getresponse())
+        return content
