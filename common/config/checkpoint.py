@@ -12,7 +12,7 @@ Backend = Literal["suite", "hashmap", "rocksdb"]
 
 
 class CheckpointSettings(BaseModel):
-    """The settings below `checkpoint`; what they mean on each engine stands in common/engines/README.md.
+    """The settings below `checkpoint`; what they mean on each engine stands in common/runtime/README.md.
 
     Offsets, watermarks and the state of all operators are always in one snapshot, the one behind a step.
     """

@@ -67,7 +67,6 @@ def test_the_settings_of_checkpoints_reach_the_job(spec: JobSpec, master: str, b
     write_steps(Path(spec.input), range(60), events=20)
     block = {
         "interval": "200ms",
-        "storage": str(Path(spec.checkpoint).parent),
         "state_backend": backend,
         "retention": 3,
     }
