@@ -52,6 +52,7 @@ def test_the_query_leaves_no_checkpoint_of_its_own(spec: JobSpec) -> None:
     write_random(spec.input, range(2))
     run(spec)
     assert sorted(path.name for path in Path(spec.checkpoint).iterdir()) == [
+        "begun",
         "manifest.json",
         "metrics.json",
         "state",
