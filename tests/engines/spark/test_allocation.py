@@ -76,7 +76,7 @@ def _followed(spec: JobSpec, cluster: SparkCluster, made: Path) -> list[int]:
     try:
         until(lambda count: count == 1, "one executor")
         for burst in range(2):
-            _arrive(made, Path(spec.input), burst)
+            _arrive(made, Path(spec.input))
             until(lambda count: count > 1, "more than one executor")
             until(taken((burst + 1) * BURST), "caught up")
             until(lambda count: count == 1, "one executor again")
@@ -86,7 +86,8 @@ def _followed(spec: JobSpec, cluster: SparkCluster, made: Path) -> list[int]:
     return seen
 
 
-def _arrive(made: Path, target: Path, burst: int) -> None:
+def _arrive(made: Path, target: Path) -> None:
+    """Moves the next files of each stream to where the job looks."""
     for stream in STREAMS:
-        for path in sorted((made / stream).iterdir())[burst * BURST : (burst + 1) * BURST]:
+        for path in sorted((made / stream).iterdir())[:BURST]:
             path.rename(target / stream / path.name)
