@@ -10,6 +10,9 @@ from hypothesis import settings
 
 from common.datasets.open_bandit import import_open_bandit
 
+# A worker of pytest-xdist inherits the width of its own report, which the command line would take for a terminal's.
+os.environ.pop("COLUMNS", None)
+
 # A busy machine is no failure, so no deadline; a run for a change gives the same examples each time.
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,8 +16,17 @@ from rich.text import Text
 from common.engines.entry import LOG_PREFIX
 from common.errors import AdstreamError
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+PIPED_WIDTH = 1_000
+"""How wide a file or pipe is taken to be: what a program or a mail shows later is not cut to 80 columns."""
+
+
+def _width(stream: TextIO) -> int | None:
+    """None where the terminal, or the user, says it."""
+    return None if stream.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
+
+
+out = Console(soft_wrap=True, width=_width(sys.stdout))
+err = Console(stderr=True, soft_wrap=True, width=_width(sys.stderr))
 
 
 def show_error(error: AdstreamError) -> None:

@@ -257,8 +257,8 @@ FLAWS = (
     Flaw(
         "the position is lost at a restart",
         "common.runtime.run",
-        "            position=position,\n",
-        "            position=Position(),\n",
+        "step=manifest.step + 1, position=position, clock=clock)",
+        "step=manifest.step + 1, position=Position(), clock=clock)",
         "restart-after-the-last-step-stopped",
         "steps were taken, not 2",
         "common.runtime.run:Run.advance",
