@@ -141,8 +141,9 @@ class Team:
         """How things stand, for a failure's reader."""
         pods = self.said("get", "pods", "--output=wide")
         events = self.said("get", "events", "--sort-by=.lastTimestamp")
-        logs = self.said("logs", "--selector=app.kubernetes.io/component=driver", "--tail=60")
-        return "\n".join((pods, *events.splitlines()[-15:], logs))
+        logs = self.said("logs", "--selector=app.kubernetes.io/component in (driver,submitter)", "--tail=150")
+        traces = [path.read_text() for path in self.data.glob("jobs/*/_run/error.log")]
+        return "\n".join((pods, *events.splitlines()[-15:], logs, *traces))
 
     def give(self, folder: Path) -> None:
         """Lets the pods' user have a folder of the volume."""
