@@ -208,14 +208,16 @@ class Run:
         TakenStep.of(after, now).append(place)
         return after
 
-    def close(self, manifest: Manifest, results: Iterable[BucketResult]) -> None:
-        """Saves the checkpoint behind the last step of an engine that does not save with each, before it stops.
+    def save_late(self, manifest: Manifest, results: Iterable[BucketResult]) -> Manifest:
+        """Saves the checkpoint behind the last step, on an engine that does not save with each; gives it.
 
         Args:
             manifest: The checkpoint after that step, which lacks where the state lies.
             results: Where it lies, of the buckets that were stepped since the last save.
         """
-        self.save(_restated(manifest, results))
+        saved = _restated(manifest, results)
+        self.save(saved)
+        return saved
 
     @property
     def is_stopping(self) -> bool:

@@ -17,9 +17,6 @@ from tests.conformance.outcome import read_outcome
 from tests.conformance.random_runs import random_case
 from tests.k8s.team import Pod, Team
 
-EVENTS = 40
-"""How many views and clicks a step has on average."""
-
 
 @dataclass(frozen=True)
 class Following:
@@ -72,9 +69,16 @@ class Following:
         self.ads.wait("all pods have gone", lambda: not self.ads.pods(self.leader) and not self.ads.pods(self.workers))
 
 
-def arrived(ads: Team, seed: int, steps: int) -> Case:
-    """Puts a random case on a team's volume."""
-    case = random_case(seed, steps, EVENTS)
+def arrived(ads: Team, seed: int, steps: int, events: int) -> Case:
+    """Puts a random case on a team's volume.
+
+    Args:
+        ads: The team.
+        seed: The case's seed.
+        steps: How many steps it has,
+        events: and how many views and clicks a step has on average.
+    """
+    case = random_case(seed, steps, events)
     ads.give(write(case, ads.data / "streams", steps))
     return case
 

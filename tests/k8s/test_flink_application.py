@@ -12,7 +12,10 @@ from tests.k8s.team import team
 
 pytestmark = pytest.mark.k8s
 
-STEPS = 40
+STEPS = 400
+"""A step takes about a tenth of a second, and each five seconds they are saved."""
+EVENTS = 10
+"""How many views and clicks a step has on average."""
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def job(tmp_path: Path) -> Iterator[Following]:
 
 def test_pods_that_are_deleted_lose_and_double_nothing(job: Following) -> None:
     ads = job.ads
-    case = arrived(ads, 12, STEPS)
+    case = arrived(ads, 12, STEPS, EVENTS)
     ads.apply(ads.render("flink-application", settings(case)))
     first = job.lead()
     job.reaches(5)

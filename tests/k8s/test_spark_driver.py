@@ -15,6 +15,8 @@ from tests.k8s.team import Pod, Team, team
 pytestmark = pytest.mark.k8s
 
 STEPS = 40
+EVENTS = 40
+"""How many views and clicks a step has on average."""
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def executors(job: Following, count: int, owner: Pod) -> list[Pod]:
 
 def test_pods_that_are_deleted_lose_and_double_nothing(job: Following) -> None:
     ads = job.ads
-    case = arrived(ads, 11, STEPS)
+    case = arrived(ads, 11, STEPS, EVENTS)
     ads.apply(ads.render("spark-driver", settings(case), EXECUTORS_MIN="2"))
 
     first = job.lead()

@@ -37,9 +37,10 @@ class Written:
 
 @dataclass(frozen=True)
 class Course:
-    """The suite's checkpoint after the steps that are complete, and the shards of later ones."""
+    """The suite's checkpoint after the steps that are complete, the next turn, and the shards there are of it and later ones."""
 
     manifest: Manifest
+    turn: int
     waiting: tuple[Written, ...] = ()
 
 
@@ -50,7 +51,7 @@ def shard_of(stepped: Stepped) -> int:
 
 def shard_key(stepped: Stepped) -> str:
     """The key by which the buckets of a shard of a step meet."""
-    return f"{stepped.turn.name}/{stepped.round}/{shard_of(stepped)}"
+    return f"{stepped.turn.number}/{stepped.round}/{shard_of(stepped)}"
 
 
 class WholeShards(KeyedProcessFunction):
@@ -92,12 +93,15 @@ class WriteShards(WholeShards):
     def whole(self, shard: int, steps: list[Stepped]) -> Iterator[Written]:
         """Gives the one part that the shard is written to."""
         turn, tables = steps[0].turn, defaultdict[str, list[pa.Table]](list)
+        results = tuple(stepped.result for stepped in steps if stepped.result is not None)
+        if turn.kind != "step":
+            yield Written(turn, steps[0].clock, results, ())
+            return
         for stepped in steps:
             for stream, packed in stepped.records.items():
                 tables[stream].append(unpack(packed))
         with self._run.sink.writer(turn.name, f"r{steps[0].round}p{shard}") as writer:
             writer.write({stream: pa.concat_tables(parts) for stream, parts in tables.items()})
-        results = tuple(stepped.result for stepped in steps if stepped.result is not None)
         yield Written(turn, steps[0].clock, results, writer.parts)
 
 
@@ -138,28 +142,29 @@ class CompleteSteps(KeyedProcessFunction):
 
     def process_element(self, value: Written, ctx: KeyedProcessFunction.Context) -> Iterator[int]:
         """Takes a shard; gives the numbers of the steps that are complete with it."""
-        course: Course = self._course.value() or Course(self._manifest)
-        manifest, waiting = course.manifest, [*course.waiting, value]
-        while mine := self._complete(waiting, manifest.step):
+        course: Course = self._course.value() or Course(self._manifest, self._manifest.step)
+        manifest, number, waiting = course.manifest, course.turn, [*course.waiting, value]
+        while mine := self._complete(waiting, number):
             yield manifest.step
-            manifest = self._deliver(manifest, mine)
+            manifest, number = self._deliver(manifest, mine), number + 1
             waiting = [written for written in waiting if written not in mine]
-        self._course.update(Course(manifest, tuple(waiting)))
+        self._course.update(Course(manifest, number, tuple(waiting)))
 
     def _deliver(self, manifest: Manifest, shards: list[Written]) -> Manifest:
         turn, clock = shards[0].turn, shards[0].clock
         results = (result for written in shards for result in written.results)
-        if turn.closes:
-            self._run.close(manifest, results)
-            Path(self._run.spec.workplace, STOPPED).touch()
-            return manifest
+        if turn.kind != "step":
+            saved = self._run.save_late(manifest, results)
+            if turn.kind == "close":
+                Path(self._run.spec.workplace, STOPPED).touch()
+            return saved
         self._run.sink.deliver(turn.name, (part for written in shards for part in written.parts))
         after = self._run.advance(manifest, turn.position, clock, results)
         if turn.saves:
             self._run.save(after)
         return after
 
-    def _complete(self, waiting: list[Written], step: int) -> list[Written]:
-        """All shards of all rounds of a step; none of them while one is missing."""
-        mine = [written for written in waiting if written.turn.step == step]
+    def _complete(self, waiting: list[Written], number: int) -> list[Written]:
+        """All shards of all rounds of a turn; none of them while one is missing."""
+        mine = [written for written in waiting if written.turn.number == number]
         return mine if mine and len(mine) == mine[0].turn.shards * len(self._run.rounds) else []

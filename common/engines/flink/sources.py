@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pyflink.datastream.functions import FlatMapFunction
 
@@ -21,6 +21,7 @@ from common.runtime.frames import Frame
 from common.runtime.run import BATCH, Run, now_ms, step_name
 from common.streams.folder import Arrivals, Position, Split
 
+Kind = Literal["step", "save", "close"]
 SPLIT_BYTES = 32 * 2**20
 POLL_SECONDS = 0.02
 SAVE_MS = 5_000
@@ -29,10 +30,11 @@ SAVE_MS = 5_000
 
 @dataclass(frozen=True)
 class Turn:
-    """One step of a run, as all its messages carry it.
+    """One step of a run, or a moment behind a step at which the state is saved, as all its messages carry it.
 
     Attributes:
-        step: The step's number since the job's first step.
+        number: Its place among the turns of the run, which begin with the number of the first step.
+        step: The step's number since the job's first step; of a turn that is none, the number of the last one.
         name: Its name in output files.
         position: What was taken of the source streams, this step included.
         units: In how many units it is read.
@@ -40,9 +42,11 @@ class Turn:
         ended: Whether the input has ended with it: the watermark goes to infinity.
         saves: Whether the state after it goes into the suite's checkpoint.
         arrived: When its records had arrived, in epoch ms.
-        closes: Whether it is no step, but asks for the state behind the last one to be saved: the run then stops.
+        kind: `save` is no step, but asks for the state behind the last one to be saved; so does `close`, and then
+            the run stops.
     """
 
+    number: int
     step: int
     name: str
     position: Position
@@ -51,7 +55,7 @@ class Turn:
     ended: bool
     saves: bool
     arrived: int = 0
-    closes: bool = False
+    kind: Kind = "step"
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ class Agenda:
 def batch_agenda(run: Run) -> Agenda:
     """Everything there is, as one step at the end of time."""
     splits = run.source.everything(SPLIT_BYTES)
-    turn = Turn(0, BATCH, Position(), max(len(splits), 1), _shards(run), ended=True, saves=True)
+    turn = Turn(0, 0, BATCH, Position(), max(len(splits), 1), _shards(run), ended=True, saves=True)
     units = [Unit(turn, (split,)) for split in splits] or [Unit(turn, ())]
     return Agenda(tuple(units), run.settings.parallelism)
 
@@ -141,7 +145,7 @@ def stream_agenda(run: Run, manifest: Manifest) -> Agenda:
     units = []
     for place, arrivals in enumerate(taken):
         step, ended, last = manifest.step + place, not arrivals.splits, place == len(taken) - 1
-        turn = Turn(step, step_name(step), arrivals.position, 1, _shards(run), ended, last, arrivals.arrived)
+        turn = Turn(step, step, step_name(step), arrivals.position, 1, _shards(run), ended, last, arrivals.arrived)
         units.append(Unit(turn, arrivals.splits))
     return Agenda(tuple(units), run.settings.parallelism)
 
@@ -159,36 +163,61 @@ class PlanSteps(FlatMapFunction):
 
     def __init__(self, run: Run, manifest: Manifest) -> None:
         self._run = run
-        self._step = manifest.step
+        self._number = self._step = manifest.step
         self._position = manifest.position
         self._saved = time.monotonic()
+        self._all_saved = True
         self._closed = False
         self._interval = run.settings.checkpoint.interval or SAVE_MS
 
     def flat_map(self, value: int) -> Iterator[Unit]:
-        """Gives the units of the next step; waits a little where there is none.
+        """Gives the units of the next step.
 
-        Once the run is asked to stop, it gives one that closes it, and nothing behind that.
+        Where there is none, it gives one that saves what was not saved yet, once it is time, or waits a little. Once
+        the run is asked to stop, it gives one that closes it, and nothing behind that.
         """
         if not self._closed and self._run.is_stopping:
             self._closed = True
-            step, shards = self._step, _shards(self._run)
-            yield Unit(Turn(step, step_name(step), self._position, 1, shards, False, True, closes=True), ())
+            yield self._behind_the_last("close")
         arrivals = None if self._closed else self._run.source.next_step(self._position)
-        if arrivals is None:
-            time.sleep(POLL_SECONDS)
-            return
         saves = time.monotonic() - self._saved >= self._interval / 1000
-        if saves:
-            self._saved = time.monotonic()
-        # A unit sends something to every bucket, so a step is no more units than there are readers.
-        step, shards = self._step, _shards(self._run)
+        if arrivals is not None:
+            yield from self._units(arrivals, saves=saves)
+        elif saves and not self._all_saved and not self._closed:
+            yield self._behind_the_last("save")
+        else:
+            time.sleep(POLL_SECONDS)
+
+    def _units(self, arrivals: Arrivals, *, saves: bool) -> Iterator[Unit]:
+        """The units of a step: as many as there are readers at most, for each sends something to every bucket."""
         units = min(len(arrivals.splits), self._run.settings.parallelism)
-        position, arrived = arrivals.position, arrivals.arrived
-        turn = Turn(step, step_name(step), position, units, shards, ended=False, saves=saves, arrived=arrived)
+        turn = Turn(
+            number=self._number,
+            step=self._step,
+            name=step_name(self._step),
+            position=arrivals.position,
+            units=units,
+            shards=_shards(self._run),
+            ended=False,
+            saves=saves,
+            arrived=arrivals.arrived,
+        )
         self._step, self._position = self._step + 1, arrivals.position
+        self._turned(saves=saves)
         for reader in range(units):
             yield Unit(turn, arrivals.splits[reader::units])
+
+    def _behind_the_last(self, kind: Kind) -> Unit:
+        shards = _shards(self._run)
+        turn = Turn(self._number, self._step - 1, "", self._position, 1, shards, ended=False, saves=True, kind=kind)
+        self._turned(saves=True)
+        return Unit(turn, ())
+
+    def _turned(self, *, saves: bool) -> None:
+        self._number += 1
+        self._all_saved = saves
+        if saves:
+            self._saved = time.monotonic()
 
 
 class ReadUnits(FlatMapFunction):

@@ -25,16 +25,16 @@ class Progress:
     """How far a bucket has come, kept beside its state table.
 
     Attributes:
-        step: The next step to take.
+        turn: The number of the next turn.
         clock: The clock before it. Every bucket sees the times of all units, so all have the same clock.
         due: The watermark at which the bucket must be stepped, whatever arrives.
         gauges: The operator's gauges after the last step.
-        waiting: How many units wait for the rest of their step, or for an earlier one.
-        here: How many of these are of the next step.
+        waiting: How many units wait for the rest of their turn, or for an earlier one.
+        here: How many of these are of the next turn.
         saved: Whether the suite's checkpoint has the bucket as it is now.
     """
 
-    step: int
+    turn: int
     clock: Clock
     due: int = END
     gauges: Mapping[str, int] = field(default_factory=dict)
@@ -103,17 +103,17 @@ class StepBuckets(KeyedProcessFunction):
         if value.round != self._round.number:
             return
         progress = self._restore(value.bucket)
-        here = progress.here + (value.turn.step == progress.step)
+        here = progress.here + (value.turn.number == progress.turn)
         if here < self._expected(value.turn):
             self._waiting.add(value)
             self._progress.update(replace(progress, waiting=progress.waiting + 1, here=here).to_json())
             return
         waiting = [*self._waiting.get(), value] if progress.waiting else [value]
-        mine, rest = _of_step(waiting, progress.step)
+        mine, rest = _of_turn(waiting, progress.turn)
         while mine and len(mine) == self._expected(mine[0].turn):
             stepped, progress = self._step(mine, progress)
             yield stepped
-            mine, rest = _of_step(rest, progress.step)
+            mine, rest = _of_turn(rest, progress.turn)
         if progress.waiting:
             self._waiting.update([*mine, *rest])
         self._progress.update(replace(progress, waiting=len(mine) + len(rest), here=len(mine)).to_json())
@@ -135,10 +135,10 @@ class StepBuckets(KeyedProcessFunction):
         frames = [frame for part in arrived for frame in part.frames]
         before, latest = progress.clock, latest_by_partition(frames)
         clock = before.ended() if turn.ended else before.observe(latest, turn.arrived)
-        after = replace(progress, step=progress.step + 1, clock=clock)
+        after = replace(progress, turn=progress.turn + 1, clock=clock)
         stepped = Stepped(turn, self._round.number, bucket, clock, None)
         due = progress.due <= clock.watermark or any(frame.payload for frame in frames)
-        touched = due and not turn.closes
+        touched = due and turn.kind == "step"
         counters: Mapping[str, int] = {}
         if touched:
             state, moments = unpack_state(self._table.value()), clock.since(progress.clock)
@@ -159,7 +159,7 @@ class StepBuckets(KeyedProcessFunction):
         return replace(stepped, result=BucketResult(self._round.number, bucket, kept, counters)), after
 
 
-def _of_step(arrived: list[Arrived], step: int) -> tuple[list[Arrived], list[Arrived]]:
-    """Those of one step, and the rest."""
-    mine = [part for part in arrived if part.turn.step == step]
-    return mine, [part for part in arrived if part.turn.step != step]
+def _of_turn(arrived: list[Arrived], number: int) -> tuple[list[Arrived], list[Arrived]]:
+    """Those of one turn, and the rest."""
+    mine = [part for part in arrived if part.turn.number == number]
+    return mine, [part for part in arrived if part.turn.number != number]

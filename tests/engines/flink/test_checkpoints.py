@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from common.errors import AdstreamError
+from common.runtime.checkpoint import Checkpoint
 from common.runtime.spec import JobSpec
 from tests.engines.flink.conftest import Killed, answer, end_on, first_step, run, write_steps
+from tests.running import kill, started
 
 pytestmark = pytest.mark.flink
 
+PATIENCE_SECONDS = 180
 OFTEN = {"execution.checkpointing.interval": "200 ms", "execution.checkpointing.min-pause": "50 ms"}
 
 
@@ -58,3 +63,29 @@ def test_what_a_killed_run_left_another_engine_takes_again(spec: JobSpec) -> Non
     reference = end_on("local", replace(killed, options={}))
     run(reference)
     assert answer(killed) == answer(reference)
+
+
+def test_a_job_that_waits_for_input_saves_what_it_has_taken(spec: JobSpec, tmp_path: Path) -> None:
+    often = {**spec.settings, "checkpoint": {"interval": "500ms"}}
+    followed = replace(spec, until_caught_up=False, settings=often)
+    write_steps(Path(spec.input), range(4))
+    client = started(followed)
+    try:
+        _saved(spec, client, 4)
+        for path in sorted((write_steps(tmp_path / "later", range(4, 9)) / "ad-views").iterdir()):
+            path.replace(Path(spec.input, "ad-views", path.name))
+        _saved(spec, client, 9)
+    finally:
+        kill(client)
+    run(replace(spec, engine="local", drain=True))
+    reference = end_on("local", replace(spec, drain=True))
+    run(reference)
+    assert answer(spec) == answer(reference)
+
+
+def _saved(spec: JobSpec, client: subprocess.Popen[bytes], steps: int) -> None:
+    """Waits until the suite's checkpoint is behind so many steps."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while ((kept := Checkpoint(Path(spec.checkpoint)).load()) is None) or kept.step < steps:
+        assert client.poll() is None and time.monotonic() < deadline, kept and kept.step
+        time.sleep(0.1)
