@@ -14,7 +14,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ class Liberator:
             save_progress(self._path, progress)
         freed = Freed()
         while True:
-            progress = progress.planned(() if progress.ends else self._ends(database, progress, schema), self._width)
+            progress = progress.planned(partial(self._ends, database, progress, schema), self._width)
             if not progress.sending and progress.after is not None:
                 break
             progress, sent = self._send(database.url, progress, schema)

@@ -12,7 +12,7 @@ began that are still to come, less a lag for the time between taking a value and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeAlias
@@ -147,14 +147,14 @@ class Progress:
         seen = replace(self, system=snapshot.system, now=snapshot.now, started=snapshot.started)
         return replace(seen, window=window, after=None, ends=(), sending=0)
 
-    def planned(self, ends: Iterable[Row], width: int) -> Progress:
+    def planned(self, ends: Callable[[], Iterable[Row]], width: int) -> Progress:
         """With the pages of the next step: should it be sent again, it is not another one.
 
         Args:
-            ends: Where the pages end that come next, if none was planned yet.
+            ends: Where the pages end that come next; asked if none was planned yet.
             width: How many pages a step takes at most.
         """
-        planned = self.ends or tuple(ends)
+        planned = self.ends or tuple(ends())
         return replace(self, ends=planned, sending=self.sending or min(width, len(planned)))
 
     def sent(self, greatest: int | None) -> Progress:

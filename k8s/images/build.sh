@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds images: build.sh IMAGE... with IMAGE one of the folders beside this script. Run it anywhere; the context is the repository.
+# Builds images: build.sh IMAGE... with IMAGE spark, flink or beam. Run it anywhere; the context is the repository.
 #
 #   TAG=1.2.3      their tag (default: the version in pyproject.toml)
 #   REGISTRY=…     what their names begin with (default: localhost)
@@ -11,6 +11,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+file="$here/Dockerfile"
 tag=${TAG:-$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/pyproject.toml" | head -1)}
 registry=${REGISTRY:-localhost}
 
@@ -37,17 +38,17 @@ debian() {
 }
 
 build() {
-  local image=$1 name="$registry/adstream-$1:$tag" file="$here/$1/Dockerfile"
+  local image=$1 name="$registry/adstream-$1:$tag"
   case $tool in
     docker)
-      docker build --file "$file" --tag "$name" "$root"
+      docker build --file "$file" --target "$image" --tag "$name" "$root"
       ;;
     buildah)
       debian "$(sed -n 's/^ARG DEBIAN=//p' "$file")"
       # The machine's certificates, as packages may come by way of a proxy that has one of its own.
       buildah bud --isolation chroot --pull-never --layers \
         --volume /etc/ssl/certs/ca-certificates.crt:/run/certificates.crt:ro --build-arg CERTIFICATES=/run/certificates.crt \
-        --ignorefile "$file.dockerignore" --file "$file" --tag "$name" "$root"
+        --ignorefile "$file.dockerignore" --file "$file" --target "$image" --tag "$name" "$root"
       ;;
   esac
 }
@@ -65,7 +66,10 @@ archive() {
 
 tool=${BUILDER:-$(builder)}
 for image in "$@"; do
-  [ -f "$here/$image/Dockerfile" ] || { echo "build.sh: no image '$image': there is $(cd "$here" && echo */)" >&2; exit 2; }
+  case $image in
+    spark | flink | beam) ;;
+    *) echo "build.sh: no image '$image': there are spark, flink and beam" >&2; exit 2 ;;
+  esac
   build "$image"
   [ -z "${ARCHIVES:-}" ] || archive "$image"
 done

@@ -12,8 +12,8 @@ from tests.k8s.team import team
 
 pytestmark = pytest.mark.k8s
 
-STEPS = 400
-"""A step takes about a tenth of a second, and each five seconds they are saved."""
+STEPS = 600
+"""A step takes less than a tenth of a second, and each second they are saved."""
 EVENTS = 10
 """How many views and clicks a step has on average."""
 
@@ -28,7 +28,7 @@ def job(tmp_path: Path) -> Iterator[Following]:
 def test_pods_that_are_deleted_lose_and_double_nothing(job: Following) -> None:
     ads = job.ads
     case = arrived(ads, 12, STEPS, EVENTS)
-    ads.apply(ads.render("flink-application", settings(case)))
+    ads.apply(ads.render("flink-application", {**settings(case), "checkpoint": {"interval": "1s"}}))
     first = job.lead()
     job.reaches(5)
     ads.kubectl("delete", "pod", first.name, "--grace-period=0", "--force")

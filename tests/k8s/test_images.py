@@ -1,4 +1,4 @@
-"""What can be said of the images without building them: pinned, without root, without tools in the last stage, all alike."""
+"""What can be said of the images without building them: pinned, without root, without tools, all alike."""
 
 from __future__ import annotations
 
@@ -13,66 +13,59 @@ from tests.k8s.policies import USER
 from tests.k8s.rendered import ABOUT_JOBS, ROOT, pods
 
 IMAGES = ROOT / "k8s" / "images"
-FILES = sorted(IMAGES.glob("*/Dockerfile"))
+TEXT = (IMAGES / "Dockerfile").read_text()
+STAGES = {
+    head.split()[-1]: (head.split()[0], body)
+    for head, _, body in (stage.partition("\n") for stage in re.split(r"^FROM ", TEXT, flags=re.MULTILINE)[1:])
+}
+"""What each stage begins with, and its instructions."""
+ENGINES = ("spark", "flink", "beam")
 
 
-def name(path: Path) -> str:
-    return path.parent.name
+def instructions(stage: str) -> list[str]:
+    """Those of a stage, behind those of the stages of this file that it begins with."""
+    base, body = STAGES[stage]
+    own = [line for line in body.splitlines() if line and not line.startswith("#")]
+    return [*(instructions(base) if base in STAGES else ()), *own]
 
 
-def last_stage(path: Path) -> list[str]:
-    """The instructions of the stage that becomes the image, and of the one that it begins with."""
-    *_, last = re.split(r"^FROM ", path.read_text(), flags=re.MULTILINE)
-    return [line for line in last.splitlines() if line and not line.startswith("#")]
-
-
-def packages(path: Path) -> set[str]:
-    """Debian's packages in the stage that the image stands on."""
-    _, system, *_ = re.split(r"^FROM ", path.read_text(), flags=re.MULTILINE)
-    (line,) = re.findall(r"apt-get install --yes --no-install-recommends (.*) \\", system)
-    return set(line.split())
-
-
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_an_image_stands_on_one_debian_and_one_lock_file(path: Path) -> None:
-    text = path.read_text()
-    (debian,) = re.findall(r"^ARG DEBIAN=(\S+)$", text, re.MULTILINE)
+def test_images_stand_on_one_debian_and_one_lock_file() -> None:
+    (debian,) = re.findall(r"^ARG DEBIAN=(\S+)$", TEXT, re.MULTILINE)
     assert re.fullmatch(r"docker\.io/library/debian:\d+\.\d+-slim", debian)
-    assert debian in FILES[0].read_text(), "all begin with the same layer"
-    (uv,) = re.findall(r"^ARG UV_VERSION=(\S+)$", text, re.MULTILINE)
+    assert [base for base, _ in STAGES.values() if base not in STAGES] == ["${DEBIAN}"]
+    (uv,) = re.findall(r"^ARG UV_VERSION=(\S+)$", TEXT, re.MULTILINE)
     assert f"UV_VERSION := {uv}\n" in (ROOT / "Makefile").read_text()
-    assert "uv sync --quiet --locked --no-dev --no-install-project" in text
-    assert f"--extra {path.parent.name} " in text
+    for engine in ENGINES:
+        packages = "\n".join(instructions(f"{engine}-packages"))
+        assert f"uv sync --quiet --locked --no-dev --no-install-project --extra {engine} " in packages
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_an_image_runs_as_nobody_in_particular_and_holds_no_tools(path: Path) -> None:
-    stage = last_stage(path)
-    assert f"USER {USER}:{USER}" in stage
-    assert stage.index(f"USER {USER}:{USER}") > max(n for n, line in enumerate(stage) if line.startswith("COPY"))
-    assert not [line for line in stage if re.search(r"\b(apt-get|pip|uv|curl|wget|gcc)\b", line)]
-    assert not packages(path) & {"gcc", "g++", "make", "python3-pip", "python3-venv", "curl", "git"}
-    assert stage[0] == "system", "the last stage begins without what the others have built with"
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_image_runs_as_nobody_in_particular_and_holds_no_tools(engine: str) -> None:
+    lines = instructions(engine)
+    assert lines.index(f"USER {USER}:{USER}") > max(n for n, line in enumerate(lines) if line.startswith("COPY"))
+    assert not [line for line in lines if re.search(r"\b(pip|uv|curl|wget|gcc|g\+\+|make|python3-venv|git)\b", line)]
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_what_changes_least_comes_first(path: Path) -> None:
-    copied = [line for line in last_stage(path) if line.startswith("COPY --from=")]
-    assert [line.split()[1] for line in copied] == ["--from=packages", "--from=suite", "--from=suite"]
-    text = path.read_text()
-    assert text.index("COPY pyproject.toml uv.lock") < text.index("uv sync") < text.index("COPY common")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_changes_least_comes_first(engine: str) -> None:
+    copied = [line.split()[1] for line in instructions(engine) if line.startswith("COPY --from=")]
+    assert copied == [f"--from={engine}-packages", "--from=suite", "--from=suite"]
+    packages = "\n".join(instructions(f"{engine}-packages"))
+    assert packages.index("COPY pyproject.toml uv.lock") < packages.index("uv sync")
+    assert "COPY common" not in packages
 
 
 @pytest.mark.parametrize("overlay", ABOUT_JOBS)
 def test_every_image_of_a_pod_is_one_that_is_built(overlay: str) -> None:
-    built = {f"adstream-{path.parent.name}" for path in FILES}
+    built = {f"adstream-{engine}" for engine in ENGINES}
     for where, template in pods(overlay):
         for container in containers(template["spec"]):
             assert container["image"].rpartition("/")[2].partition(":")[0] in built, where
 
 
 def test_the_main_program_of_the_operator_is_where_the_image_has_it() -> None:
-    (packages_at,) = set(re.findall(r"/opt/adstream/lib/(python3\.\d+)/", (IMAGES / "spark/Dockerfile").read_text()))
+    (packages_at,) = set(re.findall(r"/opt/adstream/lib/(python3\.\d+)/", TEXT))
     application = (ROOT / "k8s/base/spark-operator/application.yaml").read_text()
     program = f"local:///opt/adstream/lib/{packages_at}/site-packages/common/engines/spark/__main__.py"
     assert f"mainApplicationFile: {program}\n" in application

@@ -37,25 +37,15 @@ DEPLOY_MODES = ("client", "cluster")
 
 
 def command(spec_path: Path, spec: JobSpec) -> list[str]:
-    """The command that runs the spec. For a master elsewhere, it packs the code beside the spec; an image has it.
+    """The command that runs the spec. For a master elsewhere, it packs the code; an image has it.
 
     Raises:
         AdstreamError: An option is not known, or has no such value.
     """
-    options = _options(spec)
-    main = str(HERE / "__main__.py")
-    line = [
-        str(_spark_home() / "bin" / "spark-submit"),
-        *("--master", options["master"]),
-        *("--name", f"adstream {spec.job}"),
-        *("--driver-memory", options["driver-memory"]),
-    ]
-    for name, value in properties(spec).items():
+    options, main = _options(spec), str(HERE / "__main__.py")
+    line = [str(_spark_home() / "bin" / "spark-submit"), "--name", f"adstream {spec.job}"]
+    for name, value in session(spec).items():
         line += ["--conf", f"{name}={value}"]
-    if not _on_this_machine(options["master"]):
-        line += ["--executor-memory", options["executor-memory"]]
-        if not _in_pods(options["master"]):
-            line += ["--py-files", str(_packed(spec_path.parent))]
     if options["deploy-mode"] == "cluster":
         line += ["--deploy-mode", "cluster"]
         main = f"local://{main}"  # the image that the driver's pod has is the one that this process runs in
@@ -116,7 +106,7 @@ def properties(spec: JobSpec) -> dict[str, str]:
 
 
 def session(spec: JobSpec) -> dict[str, str]:
-    """All properties of a session whose driver is the calling process, which no `spark-submit` line names."""
+    """All properties of a run's session, the master included. For a master elsewhere, it packs the code beside the run."""
     options = _options(spec)
     named = {"spark.master": options["master"], "spark.driver.memory": options["driver-memory"]}
     if not _on_this_machine(options["master"]):
@@ -161,7 +151,7 @@ def _on_this_machine(master: str) -> bool:
 
 
 def _in_pods(master: str) -> bool:
-    """Whether executors are pods, whose image holds the suite (k8s/images/spark)."""
+    """Whether executors are pods, whose image holds the suite (k8s/images)."""
     return master.startswith("k8s://")
 
 

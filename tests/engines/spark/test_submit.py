@@ -16,22 +16,27 @@ from common.runtime.spec import JobSpec
 pytestmark = pytest.mark.skipif(submit.unavailable() is not None, reason=str(submit.unavailable()))
 
 
+def shipped(line: list[str]) -> list[str]:
+    """The code that goes with a run."""
+    name = "spark.submit.pyFiles="
+    return [argument.removeprefix(name) for argument in line if argument.startswith(name)]
+
+
 def test_the_line_for_this_machine(spec: JobSpec, tmp_path: Path) -> None:
     line = submit.command(tmp_path / "spec.json", spec)
     assert os.access(line[0], os.X_OK) and line[0].endswith("bin/spark-submit")
-    assert line[line.index("--master") + 1] == "local[2]"
+    assert "spark.master=local[2]" in line
     assert Path(line[-2]).name == "__main__.py" and line[-1] == str(tmp_path / "spec.json")
-    assert "--py-files" not in line
+    assert not shipped(line)
 
 
 def test_the_line_for_a_cluster_ships_the_code(spec: JobSpec, tmp_path: Path) -> None:
     there = replace(spec, options={"master": "spark://host:7077", "executor-memory": "3g", "spark.cores.max": "4"})
     line = submit.command(tmp_path / "run" / "spec.json", there)
-    assert line[line.index("--master") + 1] == "spark://host:7077"
-    assert line[line.index("--executor-memory") + 1] == "3g"
-    assert "spark.cores.max=4" in line
+    assert {"spark.master=spark://host:7077", "spark.executor.memory=3g", "spark.cores.max=4"} <= set(line)
     assert not any("spark.driver.host" in argument for argument in line)
-    with zipfile.ZipFile(line[line.index("--py-files") + 1]) as packed:
+    (code,) = shipped(line)
+    with zipfile.ZipFile(code) as packed:
         names = set(packed.namelist())
     assert {"common/engines/spark/state.py", "jobs/sessions/topology.py"} <= names
     assert "common/contracts/streams/ad-views/value.v1.avsc" in names
@@ -41,9 +46,8 @@ def test_the_line_for_kubernetes_ships_nothing_as_the_image_has_the_code(spec: J
     options = {"master": "k8s://https://kubernetes.default.svc", "spark.kubernetes.namespace": "team-ads"}
     there = replace(spec, options=options)
     line = submit.command(tmp_path / "run" / "spec.json", there)
-    assert line[line.index("--master") + 1] == "k8s://https://kubernetes.default.svc"
-    assert "spark.kubernetes.namespace=team-ads" in line
-    assert "--executor-memory" in line and "--py-files" not in line
+    assert {"spark.master=k8s://https://kubernetes.default.svc", "spark.kubernetes.namespace=team-ads"} <= set(line)
+    assert "spark.executor.memory=2g" in line and not shipped(line)
     assert "PYTHONPYCACHEPREFIX" in submit.environment(spec)
     assert "PYTHONPYCACHEPREFIX" not in submit.environment(there)
 
