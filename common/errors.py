@@ -38,6 +38,11 @@ class AdstreamError(Exception):
         self.code = code
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a failure says; libraries add traces and queries below it."""
+    return next(iter(str(error).strip().splitlines()), "no message")
+
+
 def is_full_disk(error: BaseException) -> bool:
     """Whether a failure says that a disk is full; libraries that pass on only its text are understood, too."""
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC

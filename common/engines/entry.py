@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from common.errors import AdstreamError, ExitCode, is_full_disk, is_read_only
+from common.errors import AdstreamError, ExitCode, first_line, is_full_disk, is_read_only
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 
@@ -89,17 +89,15 @@ def run_spec(run: Callable[[JobSpec], Summary], arguments: list[str]) -> int:
         if is_full_disk(error):
             remedy = "make room, and run it again: nothing is lost, it goes on with this step"
             return _fail(
-                Failure(f"no space left on a disk ({_first_line(error)})", remedy, ExitCode.UNAVAILABLE), output
+                Failure(f"no space left on a disk ({first_line(error)})", remedy, ExitCode.UNAVAILABLE), output
             )
         if is_read_only(error):
             remedy = "let it take writes, and run it again: nothing is lost, it goes on with this step"
-            return _fail(
-                Failure(f"a storage is read-only ({_first_line(error)})", remedy, ExitCode.UNAVAILABLE), output
-            )
+            return _fail(Failure(f"a storage is read-only ({first_line(error)})", remedy, ExitCode.UNAVAILABLE), output)
         trace = output / TRACE
         trace.parent.mkdir(parents=True, exist_ok=True)
         trace.write_text(traceback.format_exc())
-        problem = f"engine '{spec.engine}' failed: {type(error).__name__}: {_first_line(error)}"
+        problem = f"engine '{spec.engine}' failed: {type(error).__name__}: {first_line(error)}"
         return _fail(Failure(problem, f"see {trace}", ExitCode.DEFECT), output)
     return ExitCode.OK
 
@@ -148,7 +146,3 @@ def _fail(failure: Failure, output: Path | None = None) -> int:
             failure.save(output)
     print(f"adstream: {failure.error()}", file=sys.stderr)
     return failure.code
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "no message")

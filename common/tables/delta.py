@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
-from common.errors import AdstreamError, ExitCode, is_full_disk
+from common.errors import AdstreamError, ExitCode, first_line, is_full_disk
 from common.streams.delta import DELTA_LOG, WRITER, delta_library, last_step
 from common.streams.encode import open_encoder
 from common.streams.staging import Part, PartWriter, by_stream, drop_staged, number_of
@@ -197,7 +197,7 @@ def again(transaction: Callable[[], None], name: str) -> None:
         try:
             transaction()
         except conflict as error:
-            log.info("%s: another transaction came first, trying again (%s)", name, _first_line(error))
+            log.info("%s: another transaction came first, trying again (%s)", name, first_line(error))
             if attempt + 1 == ATTEMPTS:
                 raise AdstreamError(
                     f"{name}: others wrote to it {ATTEMPTS} times while a step was being written",
@@ -221,7 +221,3 @@ def _told_plainly(name: str) -> Iterator[None]:
             "make room, and run it again: nothing is lost, it goes on with this step",
             ExitCode.UNAVAILABLE,
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")

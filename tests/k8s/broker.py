@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,6 +20,8 @@ from tests.k8s.team import USER, Pod, Team
 
 IMAGE = "localhost/adstream-spark:0.1.0"
 JAVA = "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"
+JARS = Path("/jars")
+"""Where pods find the cache."""
 LABEL = "adstream.io/streams"
 """What lets a team's network policies reach a namespace."""
 KAFKA = """\
@@ -104,13 +107,12 @@ def _registry() -> str:
 
 
 def _classpath(group: str) -> str:
-    return ":".join(map(str, jars(group)))
+    return ":".join(str(JARS / jar.relative_to(cache_folder() / "jars")) for jar in jars(group))
 
 
 def _served(name: str, port: int, script: str) -> Sequence[Mapping[str, Any]]:
     """A pod that runs a script, and the service that finds it."""
     labels = {"app.kubernetes.io/component": name}
-    cache = str(cache_folder() / "jars")
     container = {
         "name": name,
         "image": IMAGE,
@@ -118,14 +120,14 @@ def _served(name: str, port: int, script: str) -> Sequence[Mapping[str, Any]]:
         "env": [{"name": "ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
         "ports": [{"containerPort": port}],
         "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 2},
-        "volumeMounts": [{"name": "jars", "mountPath": cache, "readOnly": True}],
+        "volumeMounts": [{"name": "jars", "mountPath": str(JARS), "readOnly": True}],
     }
     spec = {
         "securityContext": {"runAsUser": USER, "runAsGroup": USER},
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "containers": [container],
-        "volumes": [{"name": "jars", "hostPath": {"path": cache}}],
+        "volumes": [{"name": "jars", "hostPath": {"path": str(cache_folder() / "jars")}}],
     }
     return (
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec},

@@ -78,7 +78,7 @@ def test_a_job_takes_a_broker_s_streams_and_writes_back_once(
 ) -> None:
     ads, arriving = job.ads, parts(tmp_path / "parts")
     assert deploy(broker) == ExitCode.REFUSED
-    assert "ad-clicks" in capsys.readouterr().err, "there is no such stream yet"
+    assert "the broker has no such stream: adstream streams create ad-views" in capsys.readouterr().err
     assert not ads.pods("driver")
 
     list(admin.create(broker.outside, ()))

@@ -17,7 +17,7 @@ from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState, create_runner
 from apache_beam.transforms.environments import Environment
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, first_line
 from common.names import pick
 from common.runtime.spec import JobSpec
 
@@ -109,7 +109,7 @@ class Target:
         except Exception as error:  # nothing of the pipeline runs yet; each transport raises errors of its own
             name = self.runner.lower()
             raise AdstreamError(
-                f"runner '{self.runner}' can't be reached: {_first_line(error)}",
+                f"runner '{self.runner}' can't be reached: {type(error).__name__} {first_line(error)}",
                 f"name a running job service (job_endpoint) or what starts one (such as {name}_job_server_jar)",
                 ExitCode.UNAVAILABLE,
             ) from error
@@ -161,7 +161,3 @@ def _options(given: Mapping[str, str]) -> PipelineOptions:
         problem = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
         raise AdstreamError(f"options of Beam's: {problem}", "see Beam's pipeline options") from refusal
     return options
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__} {str(error).strip().partition(chr(10))[0]}".strip()
