@@ -96,8 +96,7 @@ $(SAMPLE)/streams: $(wildcard tests/data/open-bandit/*.csv) | .venv/.synced
 .PHONY: test
 test: setup ## The tests that guard each change, on every engine
 	.venv-flink/bin/pytest tests/unit -n $(WORKERS) -m "$(FAST) and not spark and not beam" $(PYTEST_ARGS)
-	.venv/bin/pytest tests/unit -n $(WORKERS) -m "$(FAST)" $(PYTEST_ARGS)
-	.venv/bin/pytest tests --ignore tests/unit -m "$(FAST)" $(PYTEST_ARGS)
+	.venv/bin/pytest -n $(WORKERS) --dist loadgroup -m "$(FAST)" $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: setup ## All tests: also the slow ones, recovery and integration

@@ -19,6 +19,17 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+ONE_AT_A_TIME = ("spark", "flink", "beam")
+"""Engines fill a machine, and share their start between tests: where tests run side by side, theirs go to one worker."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "conformance" in item.path.parts or any(map(item.get_closest_marker, ONE_AT_A_TIME)):
+            item.add_marker(pytest.mark.xdist_group("engines"))
+
+
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled sample of real views and clicks, as a folder of streams. Not to be written to."""
