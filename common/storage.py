@@ -71,6 +71,10 @@ class Storage(Protocol):
         """The files below a folder, at any depth, sorted, with their bytes."""
         ...
 
+    def folders(self) -> list[str]:
+        """The names of the folders right below the place, sorted."""
+        ...
+
     def delete(self, names: Iterable[str]) -> None:
         """Removes files; one that is not there is no error."""
         ...
@@ -153,6 +157,10 @@ class Folder:
     def files(self, folder: str) -> dict[str, int]:
         """As `Storage.files`."""
         return dict(sorted(_below(str(self._path(folder)), folder)))
+
+    def folders(self) -> list[str]:
+        """As `Storage.folders`."""
+        return sorted(path.name for path in Path(self.place).glob("*") if path.is_dir())
 
     def delete(self, names: Iterable[str]) -> None:
         """As `Storage.delete`; a folder that is empty then is removed with them."""
@@ -237,6 +245,14 @@ class ObjectStore:
         root = _opened(self.place, os.getpid())[1]
         found = (info for info in self._asked(folder, attempt) if info.type == fs.FileType.File)
         return dict(sorted((info.path.removeprefix(root).lstrip("/"), info.size) for info in found))
+
+    def folders(self) -> list[str]:
+        """As `Storage.folders`."""
+
+        def attempt(files: fs.FileSystem, path: str) -> list[Any]:
+            return files.get_file_info(fs.FileSelector(path.rstrip("/"), allow_not_found=True))
+
+        return sorted(info.base_name for info in self._asked("", attempt) if info.type == fs.FileType.Directory)
 
     def delete(self, names: Iterable[str]) -> None:
         """As `Storage.delete`."""

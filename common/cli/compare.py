@@ -29,6 +29,7 @@ from common.runtime.spec import JobSpec
 from common.streams.json_text import json_lines
 from common.streams.materialise import digest, table
 from common.tables.care import content
+from common.tables.place import TablePlace
 
 SHOWN_DIGITS = 16
 SHOWN_CHARACTERS = 300
@@ -144,7 +145,7 @@ def answer(variant: Variant, spec: JobSpec) -> Answer:
     """Runs a variant."""
     output = Path(spec.output)
     plan = spec.plan()
-    read = content if plan.tables else _records
+    read = _rows if plan.tables else _records
     answered = (stream for stream in plan.sinks if load(stream).meta.namespace != OPERATIONS)
     started = time.monotonic()
     with following(variant.name) as watch:
@@ -156,6 +157,10 @@ def answer(variant: Variant, spec: JobSpec) -> Answer:
         tables={stream: read(output, stream) for stream in answered},
         seconds=time.monotonic() - started,
     )
+
+
+def _rows(output: Path, stream: str) -> pa.Table:
+    return content(TablePlace(str(output)), stream)
 
 
 def _records(output: Path, stream: str) -> pa.Table:

@@ -17,14 +17,14 @@ from common.engines.registry import ENGINES
 from common.errors import AdstreamError
 from common.names import pick
 from common.runtime.run import Run
-from common.runtime.spec import Format, JobSpec, Mode
+from common.runtime.spec import DATABASE, Format, JobSpec, Mode
 from common.storage import below, is_remote
 from common.streams.source import BROKER
+from common.tables.place import S3, TablePlace
 from common.topology.checks import check
 from common.topology.plan import Plan
 
 CHECKPOINT = "_checkpoint"
-DATABASE = "postgresql://"
 
 
 @dataclass(frozen=True)
@@ -157,11 +157,17 @@ def _checkpoint(request: Request) -> str:
 
 
 def _check_sink(spec: JobSpec, plan: Plan) -> None:
-    """Streams go to a broker, tables into a database, and both into a folder."""
-    kind, begins = ("a database", DATABASE) if plan.tables else ("a broker", BROKER)
-    if spec.sink and not spec.sink.startswith(begins):
+    """Streams go to a broker, tables into a database or an object store, and both into a folder."""
+    if plan.tables and spec.sink and not spec.in_database:
+        if not spec.sink.startswith(S3):
+            raise AdstreamError(
+                f"sink '{spec.sink}' is no place for tables",
+                f"write {DATABASE}HOST:PORT/NAME or {S3}BUCKET/PATH, or leave it out",
+            )
+        TablePlace(spec.sink).check()
+    if spec.sink and not plan.tables and not spec.sink.startswith(BROKER):
         raise AdstreamError(
-            f"sink '{spec.sink}' is not the address of {kind}", f"write {begins}HOST:PORT, or leave it out"
+            f"sink '{spec.sink}' is not the address of a broker", f"write {BROKER}HOST:PORT, or leave it out"
         )
 
 
@@ -170,7 +176,7 @@ def _check_empty(run: Run) -> None:
     root = Path(run.spec.output)
     if run.plan.tables and run.spec.sink and run.sink.delivered() >= 0:
         raise AdstreamError(
-            f"job '{run.plan.name}': the database holds tables of an earlier run", "add --overwrite, which drops them"
+            f"job '{run.plan.name}': the sink holds tables of an earlier run", "add --overwrite, which drops them"
         )
     for stream in run.plan.sinks:
         if any((root / stream).glob("*")):

@@ -46,7 +46,7 @@ def run(
         str,
         Parameter(
             help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT; or a database that "
-            "gets the tables, postgresql://USER@HOST:PORT/NAME.",
+            "gets the tables, postgresql://USER@HOST:PORT/NAME, or an object store, s3://BUCKET/PATH.",
             show_default=False,
         ),
     ] = "",

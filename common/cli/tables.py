@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -17,8 +17,12 @@ from common.cli.console import out
 from common.cli.options import duration
 from common.errors import AdstreamError
 from common.tables import care
+from common.tables.place import TablePlace
 
-Output = Annotated[Path, Parameter(help="The folder of the tables: the --output of the job that keeps them.")]
+Output = Annotated[
+    str,
+    Parameter(help="Where the tables are: the --output of the job that keeps them, or its --sink, s3://BUCKET/PATH."),
+]
 Name = Annotated[str, Parameter(help="The name of a table, such as ad-sessions.")]
 Names = Annotated[str, Parameter(help="Their names; all if absent.", show_default=False)]
 
@@ -41,10 +45,12 @@ def show(
 
     adstream tables show advertisements --output tables
     adstream tables show advertisements --output tables --version 3 --rows 50
+    adstream tables show advertisements --output 's3://lake/ads?region=eu-central-1'
     """
-    opened = care.at_version(care.table(output, name), version, at)
-    _show(care.rows(opened, rows))
-    out.print(f"{opened.count():,} rows in version {opened.version()}", highlight=False)
+    with _opened(output, name) as found:
+        opened = care.at_version(found, version, at)
+        _show(care.rows(opened, rows))
+        out.print(f"{opened.count():,} rows in version {opened.version()}", highlight=False)
 
 
 @app.command
@@ -53,7 +59,7 @@ def query(sql: Annotated[str, Parameter(help="The query.")], /, *, output: Outpu
 
     adstream tables query 'SELECT type, sum("sum") AS sold FROM ad_engagements GROUP BY type' --output tables
     """
-    _show(care.query(output, sql))
+    _show(care.query(TablePlace(output), sql))
 
 
 @app.command
@@ -63,7 +69,9 @@ def history(name: Name, /, *, output: Output) -> None:
     adstream tables history advertisements --output tables
     """
     table = Table("version", "time", "operation", "step", "change", box=None)
-    for found in care.history(care.table(output, name)):
+    with _opened(output, name) as opened:
+        versions = list(care.history(opened))
+    for found in versions:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.written / 1000))
         change = ", ".join(f"{count:,} {what}" for what, count in found.change.items())
         step = "" if found.step is None else str(found.step)
@@ -84,8 +92,9 @@ def compact(
     if size < 1:
         raise AdstreamError(f"--size is {size}", "give 1 or more MiB")
     table = Table("table", "files before", "after", box=None)
-    for name, opened in _chosen(output, names):
-        table.add_row(name, *(f"{count:,}" for count in care.compact(opened, size * 2**20)))
+    for name in names or care.tables(TablePlace(output)):
+        with _opened(output, name) as opened:
+            table.add_row(name, *(f"{count:,}" for count in care.compact(opened, size * 2**20)))
     out.print(table, highlight=False)
 
 
@@ -105,14 +114,19 @@ def vacuum(
     """
     age = duration("--older-than", older_than)
     table = Table("table", "files that would go" if dry_run else "files dropped", box=None)
-    for name, opened in _chosen(output, names):
-        table.add_row(name, f"{len(care.vacuum(opened, age, dry_run=dry_run)):,}")
+    for name in names or care.tables(TablePlace(output)):
+        with _opened(output, name) as opened:
+            table.add_row(name, f"{len(care.vacuum(opened, age, dry_run=dry_run)):,}")
     out.print(table, highlight=False)
 
 
-def _chosen(output: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    for name in names or care.tables(output):
-        yield name, care.table(output, name)
+@contextmanager
+def _opened(output: str, name: str) -> Iterator[Any]:
+    """A table, while something is done with it."""
+    place = TablePlace(output)
+    opened = care.table(place, name)
+    with place.told(f"table '{place.where(name)}'"):
+        yield opened
 
 
 def _show(rows: pa.Table) -> None:

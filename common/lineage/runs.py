@@ -22,6 +22,7 @@ from common.contracts.contract import Contract, load
 from common.lineage.collect import job_of
 from common.lineage.graph import Job
 from common.runtime.spec import JobSpec
+from common.storage import is_remote
 from common.streams.source import BROKER
 from common.tables.layout import sql_name
 from common.topology.graph import tables
@@ -81,27 +82,29 @@ def run_of(spec: JobSpec) -> Run:
     topology = spec.topology()
     job, target = job_of(topology), spec.sink or spec.output
     written = tuple(tables(topology)) or (*job.writes, job.dead_letters)
-    in_database = bool(tables(topology) and spec.sink)
     return Run(
         job=job,
         engine=spec.engine,
         streaming=spec.mode == "stream",
         inputs=tuple(dataset(spec.input, stream) for stream in job.reads),
         outputs=tuple(
-            table(target, sql_name(stream)) if in_database else dataset(target, stream) for stream in written
+            table(target, sql_name(stream)) if spec.in_database else dataset(target, stream) for stream in written
         ),
     )
 
 
 def dataset(place: str, stream: str) -> Dataset:
-    """A stream on a broker or in a folder.
+    """A stream on a broker, in a folder, or in an object store.
 
     Args:
-        place: The broker's address, or the folder's absolute path.
+        place: The broker's address, the folder's absolute path, or `s3://BUCKET/PATH`; what follows a `?` is not told.
         stream: The stream.
     """
     if place.startswith(BROKER):
         return Dataset(f"{BROKER}{urlsplit(place).netloc.partition(',')[0]}", stream, load(stream))
+    if is_remote(place):
+        url = urlsplit(place)
+        return Dataset(f"{url.scheme}://{url.netloc}", f"{url.path.strip('/')}/{stream}".lstrip("/"), load(stream))
     return Dataset("file", str(Path(place) / stream), load(stream))
 
 

@@ -31,6 +31,7 @@ from common.streams.sink import Part, Sink, open_sink
 from common.streams.source import BROKER, Source, open_source, open_unplanned
 from common.tables.delta import DeltaTables
 from common.tables.layout import Layout
+from common.tables.place import TablePlace
 from common.topology.plan import Plan
 
 log = logging.getLogger("adstream")
@@ -285,8 +286,8 @@ def _restated(manifest: Manifest, results: Iterable[BucketResult]) -> Manifest:
 
 
 def _open_tables(spec: JobSpec, layouts: dict[str, Layout]) -> Sink:
-    if not spec.sink:
-        return DeltaTables(spec.output, layouts)
+    if not spec.in_database:
+        return DeltaTables(spec.output, TablePlace(spec.sink or spec.output), layouts)
     # Only a run on a database needs its client, which not every installation has.
     tables: Sink = import_module("common.tables.postgres").PostgresTables(spec.sink, spec.job, spec.output, layouts)
     return tables

@@ -15,6 +15,9 @@ from common.storage import is_remote
 from common.topology.nodes import Topology
 from common.topology.plan import Plan, compile_plan
 
+DATABASE = "postgresql://"
+"""What begins the address of a database."""
+
 Mode = Literal["batch", "stream"]
 Format = Literal["jsonl", "avro", "parquet", "delta"]
 
@@ -36,7 +39,8 @@ class JobSpec:
         until_caught_up: Stop when all files there are were taken; the state stays for the next run.
         drain: When stopping, end with the watermark at infinity: every session is emitted.
         options: Options of the engine itself, such as `master`.
-        sink: The address of the broker that output streams are written to; empty for the output folder.
+        sink: The address of the broker that output streams are written to, or of the database or the place in an
+            object store that tables are written to; empty for the output folder.
         metrics: Where the job's numbers are served while it runs, `HOST:PORT`; empty for nowhere.
         into: Beside the streams that the job writes live, another set of them on the broker, by this name; empty for
             the live ones. Such a run is a job of its own to the broker.
@@ -66,6 +70,11 @@ class JobSpec:
         It is the checkpoint's, where that is a folder.
         """
         return Path(self.output, "_checkpoint") if is_remote(self.checkpoint) else Path(self.checkpoint)
+
+    @property
+    def in_database(self) -> bool:
+        """Whether the sink is a database."""
+        return self.sink.startswith(DATABASE)
 
     @property
     def parallelism(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,10 +12,11 @@ import pyarrow.compute as pc
 
 from common.errors import AdstreamError
 from common.names import pick
-from common.streams.delta import DELTA_LOG, delta_library
+from common.streams.delta import delta_library
 from common.streams.json_text import json_lines
 from common.tables.delta import STEP, again
 from common.tables.layout import sql_name
+from common.tables.place import TablePlace
 
 _HOUR = 3_600_000
 
@@ -40,21 +40,30 @@ class Version:
     change: Mapping[str, int]
 
 
-def tables(folder: Path) -> dict[str, Any]:
-    """The Delta tables right below a folder, by name, each at its newest version."""
-    delta = delta_library()
-    return {path.name: delta.DeltaTable(str(path)) for path in sorted(folder.glob("*")) if (path / DELTA_LOG).is_dir()}
+def tables(place: TablePlace) -> dict[str, Any]:
+    """The Delta tables of a place, by name, each at its newest version.
+
+    Raises:
+        AdstreamError: The place is not served, or it lets nobody in.
+    """
+    found = {name: place.open(name) for name in place.names()}
+    return {name: opened for name, opened in found.items() if opened is not None}
 
 
-def table(folder: Path, name: str) -> Any:
-    """One of the tables below a folder.
+def table(place: TablePlace, name: str) -> Any:
+    """One of the tables of a place.
 
     Raises:
         AdstreamError: There is no such table.
     """
-    found = tables(folder)
+    opened = place.open(name)
+    if opened is not None:
+        return opened
+    found = tables(place)
     if not found:
-        raise AdstreamError(f"output '{folder}' holds no tables", "give the --output of a job that keeps tables")
+        raise AdstreamError(
+            f"output '{place.place}' holds no tables", "give the --output of a job that keeps tables, or its --sink"
+        )
     return found[pick("table", name, found)]
 
 
@@ -82,12 +91,12 @@ def at_version(opened: Any, version: int | None, moment: str) -> Any:
     return opened
 
 
-def content(folder: Path, name: str) -> pa.Table:
+def content(place: TablePlace, name: str) -> pa.Table:
     """All rows of a table, sorted by their JSON text, so that tables with equal rows are equal; none if it is not there."""
-    found = tables(folder)
-    if name not in found:
+    opened = place.open(name)
+    if opened is None:
         return pa.table({})
-    every = whole(found[name])
+    every = whole(opened)
     lines = [json_lines(pa.Table.from_batches([batch])) for batch in every.to_batches()]
     return every.take(pc.sort_indices(pa.chunked_array(lines, pa.string())))
 
@@ -102,15 +111,15 @@ def whole(opened: Any) -> pa.Table:
     return _answer(delta_library().QueryBuilder().register("t", opened), "SELECT * FROM t")
 
 
-def query(folder: Path, sql: str) -> pa.Table:
-    """What a query gives over the tables below a folder; `-` in the name of a table is `_` there.
+def query(place: TablePlace, sql: str) -> pa.Table:
+    """What a query gives over the tables of a place; `-` in the name of a table is `_` there.
 
     Raises:
         AdstreamError: The query is refused.
     """
     delta = delta_library()
     builder = delta.QueryBuilder()
-    for name, opened in tables(folder).items():
+    for name, opened in tables(place).items():
         builder.register(sql_name(name), opened)
     try:
         return _answer(builder, sql)

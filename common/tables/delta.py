@@ -7,10 +7,9 @@ after a crash is found in the tables that have it, and skipped there.
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
-from common.errors import AdstreamError, ExitCode, first_line, is_full_disk
-from common.streams.delta import DELTA_LOG, WRITER, delta_library, last_step
+from common.errors import AdstreamError, ExitCode, first_line
+from common.retry import OUTAGE_SECONDS, retry
+from common.streams.delta import WRITER, delta_library, last_step
 from common.streams.encode import open_encoder
 from common.streams.staging import Part, PartWriter, by_stream, drop_staged, number_of
 from common.tables.evolution import fitted, grown
 from common.tables.layout import DELETED, Layout
+from common.tables.place import TablePlace, is_of_store
+from common.tables.runs import begin, running
 
+RUNNER = "adstream.run"
+"""The application id of the run that may write to a table that no lock guards."""
 STEP = "adstream.step"
 """Where a transaction's step stands in the table's history."""
 ATTEMPTS = 10
@@ -37,14 +41,16 @@ log = logging.getLogger("adstream")
 
 @dataclass(frozen=True)
 class DeltaTables:
-    """A job's tables below one folder. It can be pickled.
+    """A job's tables in one place. It can be pickled.
 
     Attributes:
-        root: The output folder.
+        root: The local folder in which parts wait for their step to be delivered.
+        place: Where the tables are.
         layouts: How each stream's records lie in its table.
     """
 
     root: str
+    place: TablePlace
     layouts: Mapping[str, Layout]
 
     @property
@@ -57,75 +63,139 @@ class DeltaTables:
         return PartWriter(Path(self.root), step, part, ".parquet", self.contracts, open_encoder)
 
     def deliver(self, step: str, parts: Iterable[Part]) -> None:
-        """As `Sink.deliver`; a step that a table has is skipped there.
+        """As `Sink.deliver`; a step that a table has is skipped there. An object store that is away is waited for.
 
         Raises:
-            AdstreamError: A table can't take the rows of its contract, others write to it all the time, or the
-                disk is full.
+            AdstreamError: A table can't take the rows of its contract, others write to it all the time, the
+                disk is full, the object store does not come back, or another run has taken over.
         """
+        run, patience = (running(self.root), OUTAGE_SECONDS) if self.place.is_remote else (None, 0.0)
         for stream, staged in by_stream(step, tuple(parts), self.contracts).items():
             if staged:
-                _Table(Path(self.root) / stream, self.layouts[stream]).put(number_of(step), staged)
+                put = partial(_Table(self.place, self.layouts[stream], run).put, number_of(step), staged)
+                retry(put, patience, log.warning)
             for path in staged:
                 path.unlink(missing_ok=True)
 
     def recover(self, step: str) -> None:
-        """As `Sink.recover`; what is in the tables stays, they tell which steps those are."""
+        """As `Sink.recover`; what is in the tables stays, they tell which steps those are.
+
+        In an object store it fences the run before: none of its steps can be delivered from here on.
+        """
         drop_staged(Path(self.root))
-        for stream in self.layouts:
-            folder = Path(self.root) / stream
-            if folder.is_dir() and any(folder.iterdir()) and not (folder / DELTA_LOG).exists():
-                raise AdstreamError(
-                    f"output '{folder}' holds files that are not a Delta table", "choose another --output folder"
-                )
+        self._check_own()
+        if self.place.is_remote:
+            run = begin(self.root)
+            for layout in self.layouts.values():
+                _Table(self.place, layout, run).fence()
 
     def delivered(self) -> int:
         """As `Sink.delivered`: the last step that any table has."""
-        folders = (Path(self.root) / stream for stream in self.layouts)
-        versions = (last_step(delta_library().DeltaTable(str(f))) for f in folders if (f / DELTA_LOG).exists())
-        return max(versions, default=-1)
+        found = (self.place.open(stream) for stream in self.layouts)
+        return max((last_step(table) for table in found if table is not None), default=-1)
 
     def clear(self) -> None:
-        """As `Sink.clear`: the tables are gone, with all their versions."""
+        """As `Sink.clear`: the tables are gone, with all their versions.
+
+        Raises:
+            AdstreamError: In an object store, there is a table that no job has landed.
+        """
         drop_staged(Path(self.root))
+        if self.place.is_remote:
+            self._check_own()
+            begin(self.root)
         for stream in self.layouts:
-            shutil.rmtree(Path(self.root) / stream, ignore_errors=True)
+            self.place.drop(stream)
+
+    def _check_own(self) -> None:
+        """Refuses files that are no table, and in an object store tables of somebody else."""
+        for stream in self.layouts:
+            table, where = self.place.open(stream), self.place.where(stream)
+            if table is None and self.place.holds_files(stream):
+                raise AdstreamError(
+                    f"output '{where}' holds files that are not a Delta table", f"choose another {self._option}"
+                )
+            if table is not None and self.place.is_remote and table.metadata().name != stream:
+                raise AdstreamError(
+                    f"the table '{where}' is not one that a job landed", f"move it, or choose another {self._option}"
+                )
+
+    @property
+    def _option(self) -> str:
+        """What names the place on the command line."""
+        return "--sink" if self.place.is_remote else "--output folder"
 
 
 @dataclass(frozen=True)
 class _Table:
-    """The table of a stream."""
+    """The table of a stream.
 
-    folder: Path
+    Attributes:
+        place: Where it is.
+        layout: How its rows look.
+        run: The run that may write to it; None where a lock sees to that.
+    """
+
+    place: TablePlace
     layout: Layout
+    run: int | None
+
+    @property
+    def stream(self) -> str:
+        """Its name."""
+        return self.layout.contract.stream
 
     def put(self, step: int, staged: list[Path]) -> None:
         """Adds a step's rows, unless the table has the step."""
-        name = f"table '{self.folder}'"
-        with _told_plainly(name):
-            if not (self.folder / DELTA_LOG).exists():
+        name = f"table '{self.place.where(self.stream)}'"
+        with self.place.told(name):
+            if self.place.open(self.stream) is None:
                 self._create()
             again(lambda: self._try(name, step, staged), name)
 
+    def fence(self) -> None:
+        """Makes the run the only one that may write to the table, if it is there."""
+        name = f"table '{self.place.where(self.stream)}'"
+
+        def attempt() -> None:
+            table = self.place.open(self.stream)
+            if table is not None:
+                table.create_write_transaction(
+                    [], mode="append", schema=table.schema(), commit_properties=self._properties({})
+                )
+
+        with self.place.told(name):
+            again(attempt, name)
+
     def _create(self) -> None:
         delta, layout = delta_library(), self.layout
-        self.folder.mkdir(parents=True, exist_ok=True)
         by = [layout.partitioned_by] if layout.partitioned_by else None
-        delta.DeltaTable.create(
-            str(self.folder), delta.Schema.from_arrow(layout.columns), partition_by=by, name=layout.contract.stream
-        )
+        columns = delta.Schema.from_arrow(layout.columns)
+        try:
+            self.place.create(self.stream, columns, partition_by=by, commit_properties=self._properties({}))
+        except delta.exceptions.DeltaError:
+            if self.place.open(self.stream) is None:  # nobody else came first
+                raise
+
+    def _properties(self, metadata: dict[str, str], *transactions: Any) -> Any:
+        """What a commit says of itself; naming the run, it can't be made beside one by which another takes over."""
+        delta = delta_library()
+        runs = [] if self.run is None else [delta.Transaction(RUNNER, self.run)]
+        return delta.CommitProperties(custom_metadata=metadata, app_transactions=[*transactions, *runs])
 
     def _try(self, name: str, step: int, staged: list[Path]) -> None:
         """The transaction, on the table as it is now."""
         delta = delta_library()
-        table = delta.DeltaTable(str(self.folder))
+        table = self.place.open(self.stream)
+        if table is None:
+            raise AdstreamError(f"{name}: it is gone", "restore it, or begin anew: adstream reset")
+        if self.run is not None and table.transaction_version(RUNNER) != self.run:
+            raise AdstreamError(f"{name}: another run has taken over", "stop one of the two")
         if last_step(table) >= step:
             return
         self._check_partitions(name, table)
         columns = self._evolved(name, table)
-        properties = delta.CommitProperties(
-            custom_metadata={STEP: str(step)}, app_transactions=[delta.Transaction(WRITER, step)]
-        )
+        properties = self._properties({STEP: str(step)}, delta.Transaction(WRITER, step))
         if self.layout.upserts:
             self._merge(table, staged, columns, properties)
         else:
@@ -138,9 +208,7 @@ class _Table:
         columns = grown(has, self.layout.columns, name)
         if not columns.equals(has):
             added = pa.Table.from_batches([], columns)
-            properties = delta.CommitProperties(
-                custom_metadata={"adstream.contract": str(self.layout.contract.version)}
-            )
+            properties = self._properties({"adstream.contract": str(self.layout.contract.version)})
             delta.write_deltalake(table, added, mode="append", schema_mode="merge", commit_properties=properties)
             table.update_incremental()
         return columns
@@ -197,6 +265,8 @@ def again(transaction: Callable[[], None], name: str) -> None:
         try:
             transaction()
         except conflict as error:
+            if is_of_store(error):
+                raise
             log.info("%s: another transaction came first, trying again (%s)", name, first_line(error))
             if attempt + 1 == ATTEMPTS:
                 raise AdstreamError(
@@ -206,18 +276,3 @@ def again(transaction: Callable[[], None], name: str) -> None:
                 ) from error
         else:
             return
-
-
-@contextmanager
-def _told_plainly(name: str) -> Iterator[None]:
-    """A full disk as one line: what Delta raises then has no code, only a text."""
-    try:
-        yield
-    except (OSError, delta_library().exceptions.DeltaError) as error:
-        if not is_full_disk(error):
-            raise
-        raise AdstreamError(
-            f"{name}: no space left on its disk",
-            "make room, and run it again: nothing is lost, it goes on with this step",
-            ExitCode.UNAVAILABLE,
-        ) from error

@@ -7,13 +7,11 @@ skipped. A run takes the marker on before it begins, so a second copy of a job f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,11 +26,10 @@ from common.streams.staging import Part, PartWriter, drop_staged, number_of, tra
 from common.tables.delta import staged_records
 from common.tables.evolution import new_columns
 from common.tables.layout import DELETED, Layout, sql_name
+from common.tables.runs import begin, running
 
 MARKER = "adstream_landing"
 """The table of the markers, one row a job."""
-RUN = "_run/landing.json"
-"""Below the output folder: the name of the run that may deliver, for the processes in which it does."""
 ARRIVED = "adstream_arrived"
 """The rows of a step, while they are brought into their table."""
 _TYPES: Mapping[pa.DataType, str] = {
@@ -116,27 +113,24 @@ class PostgresTables:
 
     def _take_over(self, database: Database, *, anew: bool) -> None:
         """Makes this run the one that may deliver; `anew` also forgets what was delivered."""
-        run = uuid4().hex
+        run = begin(self.root)
         # Two at once would both find no table, and one of them fail.
         if not _exists(database, MARKER):
             with suppress(AdstreamError):
                 database.run(f"CREATE TABLE {MARKER} (job text PRIMARY KEY, step bigint NOT NULL, run text NOT NULL)")
         reset = ", step = -1" if anew else ""
         database.run(
-            f"INSERT INTO {MARKER} AS m VALUES ({literal(self.job)}, -1, {literal(run)})"
+            f"INSERT INTO {MARKER} AS m VALUES ({literal(self.job)}, -1, {literal(str(run))})"
             f" ON CONFLICT (job) DO UPDATE SET run = excluded.run{reset}"
         )
-        path = Path(self.root, RUN)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"run": run}))
 
     def _transact(self, step: int, staged: Mapping[str, list[Path]]) -> None:
         """Delivers a step, unless the marker says that it was: a commit that seemed to fail may have happened."""
-        run = json.loads(Path(self.root, RUN).read_text())["run"]
+        run = running(self.root)
         where = f"WHERE job = {literal(self.job)}"
         with Database(self.url, read_only=False) as database, database.transaction("READ COMMITTED"):
             (marker,) = database.rows(f"SELECT step, run FROM {MARKER} {where} FOR UPDATE").to_pylist()
-            if marker["run"] != run:
+            if marker["run"] != str(run):
                 raise AdstreamError(
                     f"job '{self.job}', tables at {database.where}: another run of this job has taken over",
                     "stop one of the two",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.tables.care import tables
+from common.tables.place import TablePlace
 
 
 def report(output: Path) -> dict[str, int | str]:
@@ -13,4 +14,4 @@ def report(output: Path) -> dict[str, int | str]:
     Args:
         output: The output folder of a run.
     """
-    return {name: table.count() for name, table in tables(output).items()}
+    return {name: table.count() for name, table in tables(TablePlace(str(output))).items()}

@@ -30,6 +30,7 @@ from common.streams.kafka.address import Address
 from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.topics import recreate, topic_of
 from common.tables import care
+from common.tables.place import TablePlace
 from tests.integration.conftest import Adstream, execute, url
 from tests.running import each_engine
 
@@ -177,13 +178,13 @@ def _plain(value: Any) -> Any:
 def test_delta_tables_hold_each_row_once_and_every_version_of_them_is_true(engine: str, tmp_path: Path) -> None:
     spec = landed(engine, tmp_path)
     for stream in (EVENTS, ENTITIES):
-        opened, files = care.table(Path(spec.output), stream), arrivals(stream)
+        opened, files = care.table(TablePlace(spec.output), stream), arrivals(stream)
         assert rows_of(care.whole(opened)) == as_rows(files)
         by_steps = [found for found in reversed(list(care.history(opened))) if found.step is not None]
         assert len(by_steps) == FILES  # each file is in one step, and each step in one version
         assert len({found.step for found in by_steps}) == FILES
         for count in range(1, FILES + 1, 7):
-            then = care.at_version(care.table(Path(spec.output), stream), by_steps[count - 1].number, "")
+            then = care.at_version(care.table(TablePlace(spec.output), stream), by_steps[count - 1].number, "")
             assert rows_of(care.whole(then)) == as_rows(files[:count])
 
 
@@ -212,7 +213,7 @@ def test_streams_of_a_broker_are_landed(topics: Address, database: str, tmp_path
         folder = tmp_path / ("database" if sink else "delta")
         launch(replace(spec_of("local", url(topics), folder, sink), until_caught_up=True), lambda _: None)
     for stream in (EVENTS, ENTITIES):
-        opened = care.table(tmp_path / "delta" / "out", stream)
+        opened = care.table(TablePlace(str(tmp_path / "delta" / "out")), stream)
         assert rows_of(care.whole(opened)) == as_rows(arrivals(stream))
     with psycopg.connect(database) as connection:
         assert Counter(connection.execute("SELECT * FROM advertisements").fetchall()) == as_rows(arrivals(ENTITIES))
@@ -331,7 +332,7 @@ def test_tables_can_begin_anew(database: str, advertisements: Path, adstream: Ad
         said = adstream(*arguments)
         assert said.code == 2 and "the sink has steps up to 0 of job 'land', but the checkpoint is at 0" in said.err
         assert adstream(*arguments, "--overwrite").code == 0
-    assert rows_of(care.whole(care.table(folder / "out", ENTITIES))) == as_rows(arrivals(ENTITIES)[:1])
+    assert rows_of(care.whole(care.table(TablePlace(str(folder / "out")), ENTITIES))) == as_rows(arrivals(ENTITIES)[:1])
     with psycopg.connect(database) as connection:
         assert Counter(connection.execute("SELECT * FROM advertisements").fetchall()) == as_rows(arrivals(ENTITIES)[:1])
 
@@ -366,4 +367,4 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_is_lost(
     assert "no space left on" in said.err.splitlines()[-1] and "nothing is lost" in said.err.splitlines()[-1]
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
     assert adstream(*arguments).code == 0
-    assert rows_of(care.whole(care.table(small_disk / "out", ENTITIES))) == as_rows(files)
+    assert rows_of(care.whole(care.table(TablePlace(str(small_disk / "out")), ENTITIES))) == as_rows(files)

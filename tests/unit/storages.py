@@ -17,6 +17,7 @@ def check_storage(storage: Storage) -> None:
     with pytest.raises(FileNotFoundError):
         storage.modified("manifest.json")
     assert storage.files("state") == {}
+    assert storage.folders() == []
     storage.write("state/1/b.parquet", b"1234")
     storage.write("state/1/a.parquet", b"")
     storage.replace("manifest.json", b"one")
@@ -26,6 +27,7 @@ def check_storage(storage: Storage) -> None:
     assert storage.files("state") == {"state/1/a.parquet": 0, "state/1/b.parquet": 4}
     assert storage.claim("plans/x", b"first") == b"first"
     assert storage.claim("plans/x", b"second") == b"first"
+    assert storage.folders() == ["plans", "state"]
     again: Storage = pickle.loads(pickle.dumps(storage))  # noqa: S301 its own
     assert again.read("plans/x").to_pybytes() == b"first"
     storage.delete(["state/1/a.parquet", "state/1/none"])

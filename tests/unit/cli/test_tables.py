@@ -100,7 +100,7 @@ def test_a_folder_without_tables_is_named(tmp_path: Path, adstream: Adstream) ->
 
 def test_tables_do_not_go_to_a_broker(tmp_path: Path, adstream: Adstream) -> None:
     said = adstream(*landing(tmp_path), "--sink", "kafka://127.0.0.1:1")
-    line = "sink 'kafka://127.0.0.1:1' is not the address of a database: write postgresql://HOST:PORT, or leave it out"
+    line = "sink 'kafka://127.0.0.1:1' is no place for tables: write postgresql://HOST:PORT/NAME or s3://BUCKET/PATH, or leave it out"
     assert said.code == 2 and line in said.error
 
 

@@ -46,6 +46,11 @@ def test_a_dataset_knows_its_contract() -> None:
     assert contract.stream == "ad-views"
 
 
+def test_a_dataset_in_an_object_store_is_named_by_bucket_and_key() -> None:
+    found = dataset("s3://lake/ads?endpoint_override=127.0.0.1:1&scheme=http", "ad-views")
+    assert (found.namespace, found.name) == ("s3://lake", "ads/ad-views")
+
+
 @pytest.mark.parametrize(
     ("environment", "wanted"),
     [

@@ -21,6 +21,7 @@ from common.operators.step import Watermarks
 from common.tables import care
 from common.tables.delta import ATTEMPTS, DeltaTables, again
 from common.tables.layout import DELETED, Layout
+from common.tables.place import TablePlace
 from tests.unit.streams.strategies import as_table, tables
 
 deltalake = pytest.importorskip("deltalake")
@@ -30,7 +31,9 @@ ENTITY, EVENT = "advertisements", "ad-clicks"
 
 def kept(root: Path, *contracts: Contract, **partitions: str) -> DeltaTables:
     return DeltaTables(
-        str(root), {c.stream: Layout(c, partitions.get(c.stream.replace("-", "_"), "")) for c in contracts}
+        str(root),
+        TablePlace(str(root)),
+        {c.stream: Layout(c, partitions.get(c.stream.replace("-", "_"), "")) for c in contracts},
     )
 
 
@@ -115,7 +118,8 @@ def test_a_late_row_goes_to_the_partition_of_its_day(tmp_path: Path) -> None:
     folders = {path.parent.name: 0 for path in (tmp_path / EVENT).rglob("*.parquet")}
     assert sorted(folders) == [f"createdEventTime_date=1970-01-0{day}" for day in (1, 2, 3)]
     rows = care.query(
-        tmp_path, 'SELECT "createdEventTime_date" AS d, count(*) AS n FROM ad_clicks GROUP BY 1 ORDER BY 1'
+        TablePlace(str(tmp_path)),
+        'SELECT "createdEventTime_date" AS d, count(*) AS n FROM ad_clicks GROUP BY 1 ORDER BY 1',
     )
     assert rows["n"].to_pylist() == [2, 1, 1]
     with pytest.raises(AdstreamError, match="partitioned by 'createdEventTime_date', not by 'nothing': set its"):
