@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pyarrow as pa
 import pytest
+from pyarrow import fs
 
 from common.cli.main import invoke
 from common.contracts.contract import load
@@ -120,6 +122,19 @@ def database(services: Stack) -> Iterator[str]:
     execute(home, "DROP DATABASE IF EXISTS shop WITH (FORCE)", "CREATE DATABASE shop")
     yield home.rpartition("/")[0] + "/shop"
     list(services.up(["postgres"]))
+
+
+@pytest.fixture
+def place(services: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty place in an object store."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    list(services.up(["s3"]))
+    # One bucket for all: each takes volumes of its own, of which there are few.
+    bucket, host = "ads", services.endpoint("s3", "url").removeprefix("http://")
+    url = f"s3://{bucket}/{uuid4().hex[:8]}?endpoint_override={host}&scheme=http&region=us-east-1"
+    fs.FileSystem.from_uri(f"{url}&allow_bucket_creation=true")[0].create_dir(bucket)
+    return url
 
 
 @pytest.fixture

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from pyarrow import fs
 
 from common.contracts.contract import load
 from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
 from common.engines.registry import available
-from common.services.stack import Stack
 from common.storage import storage_at
 from common.streams.materialise import digest, table
 from tests.integration.conftest import Adstream
@@ -23,19 +20,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 STREAMS = ("ad-views", "ad-clicks", "advertisements")
 ANSWERS = ("ad-sessions", "ad-engagements")
-
-
-@pytest.fixture
-def place(services: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of an empty place in an object store."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-    list(services.up(["s3"]))
-    # One bucket for all: each takes volumes of its own, of which there are few.
-    bucket, host = "ads", services.endpoint("s3", "url").removeprefix("http://")
-    url = f"s3://{bucket}/{uuid4().hex[:8]}?endpoint_override={host}&scheme=http&region=us-east-1"
-    fs.FileSystem.from_uri(f"{url}&allow_bucket_creation=true")[0].create_dir(bucket)
-    return url
 
 
 def test_an_object_store_is_a_storage(place: str) -> None:
