@@ -85,7 +85,6 @@ class DeltaTables:
         drop_staged(Path(self.root))
         self._check_own()
         if self.place.is_remote:
-            self.place.check_commits()
             run = begin(self.root)
             for layout in self.layouts.values():
                 _Table(self.place, layout, run).fence()

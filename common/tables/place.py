@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
-from uuid import uuid4
 
 from common.errors import AdstreamError, ExitCode, is_full_disk
 from common.storage import below, is_remote, storage_at
@@ -34,7 +33,7 @@ _SAFE: Mapping[str, str] = {
 }
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _CODE = re.compile(r"<Code>([^<]*)</Code>\s*(?:<Message>([^<]*)</Message>)?")
-_STORE = ("S3 error", "169.254.169.254")
+_STORE = ("S3 error", "Error performing", "169.254.169.254")
 """What stands in the text of a failure that came from the object store: it has no type of its own."""
 _WRONG: Mapping[str, str] = {
     "NoSuchBucket": "make the bucket, or correct the URL",
@@ -142,32 +141,6 @@ class TablePlace:
             Path(self.place, name).mkdir(parents=True, exist_ok=True)
         delta_library().DeltaTable.create(
             self._uri(name), schema, storage_options=self.options, name=name, **properties
-        )
-
-    def check_commits(self) -> None:
-        """Checks, with a table of its own that is dropped again, that of two who write a version one is refused.
-
-        Raises:
-            AdstreamError: The store takes both, so that one of them would be lost; or it is not served.
-        """
-        delta, name = delta_library(), f"_trial-{uuid4().hex[:12]}"
-        trial = delta.CommitProperties(app_transactions=[delta.Transaction(name, 1)])
-        with self.told(f"tables at '{self.place}'"):
-            self.create(name, delta.Schema([delta.Field("key", "long")]))
-            opened = [self.open(name), self.open(name)]
-            try:
-                for table in filter(None, opened):
-                    table.create_write_transaction([], mode="append", schema=table.schema(), commit_properties=trial)
-            except delta.exceptions.CommitFailedError as error:
-                if is_of_store(error):
-                    raise
-                return
-            finally:
-                self.drop(name)
-        raise AdstreamError(
-            f"tables at '{self.place}': the store ignores the condition of a put (If-None-Match), so a version of a table "
-            "could be lost",
-            "use a store that knows conditional puts, such as AWS S3 or SeaweedFS 4.48",
         )
 
     def holds_files(self, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import subprocess
@@ -11,7 +10,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -326,15 +324,14 @@ def test_missing_credentials_are_named(
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[str]:
-    """The URL of a place in an object store that asks for credentials."""
-    folder = tmp_path / "s3"
-    folder.mkdir()
-    keys = [{"accessKey": "writer", "secretKey": "right"}]
+    """The URL of a place in an object store that has one user."""
+    keys, folder = [{"accessKey": "writer", "secretKey": "right"}], tmp_path / "s3"
     allowed = {"identities": [{"name": "writer", "credentials": keys, "actions": ["Admin", "Read", "Write", "List"]}]}
+    folder.mkdir()
     (folder / "identities.json").write_text(json.dumps(allowed))
     prepared = s3.launch(folder, {})
-    asking = replace(prepared, command=[*prepared.command, f"-s3.config={folder / 'identities.json'}"])
-    record = start("s3", folder, asking, s3.PATIENCE)
+    guarding = [*prepared.command, f"-s3.config={folder / 'identities.json'}"]
+    record = start("s3", folder, replace(prepared, command=guarding), s3.PATIENCE)
     yield f"s3://ads/there?endpoint_override={record.endpoints['url'].removeprefix('http://')}&scheme=http"
     stop(folder, s3.PATIENCE)
 
@@ -352,43 +349,3 @@ def test_wrong_credentials_are_named(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
     check_one_line(adstream, tmp_path, guarded, ExitCode.REFUSED, line)
-
-
-class Careless(BaseHTTPRequestHandler):
-    """Passes requests on to an object store, without the conditions of puts: as a store that does not know them."""
-
-    protocol_version = "HTTP/1.1"
-    store = ""
-
-    def _passed(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        kept = {name: value for name, value in self.headers.items() if name.lower() != "if-none-match"}
-        connection = http.client.HTTPConnection(self.store)
-        connection.request(self.command, self.path, body, kept)
-        answer = connection.getresponse()
-        content = answer.read()
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("transfer-encoding", "connection", "date", "server"):
-                self.send_header(name, value)
-        if answer.getheader("Content-Length") is None:
-            self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-        connection.close()
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _passed  # noqa: N815 their names
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
-def test_a_store_without_conditional_puts_is_refused(place: str, adstream: Adstream, tmp_path: Path) -> None:
-    host = place.partition("endpoint_override=")[2].partition("&")[0]
-    handler = type("Handler", (Careless,), {"store": host})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        said = adstream(*landing(tmp_path, place.replace(host, f"127.0.0.1:{server.server_port}")))
-        server.shutdown()
-    assert said.code == 2 and "the store ignores the condition of a put (If-None-Match)" in said.err
-    assert storage_at(place).folders() == []
