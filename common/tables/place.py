@@ -105,8 +105,8 @@ class TablePlace:
         return dict(parse_qsl(urlsplit(self.place).query, keep_blank_values=True))
 
     def where(self, name: str) -> str:
-        """A table's path or URL, for people."""
-        return self._uri(name)
+        """The path or URL of a table, without the options of the place."""
+        return below(self.place, name).partition("?")[0]
 
     def names(self) -> list[str]:
         """The names of what may be tables, sorted.
@@ -117,7 +117,7 @@ class TablePlace:
         with self.told(f"tables at '{self.place}'"):
             if self.is_remote:
                 # It fails at once, where a storage is waited for.
-                delta_library().DeltaTable.is_deltatable(self._uri("_"), storage_options=self.options)
+                delta_library().DeltaTable.is_deltatable(self.where("_"), storage_options=self.options)
         return [name for name in storage_at(self.place).folders() if not name.startswith("_")]
 
     def open(self, name: str) -> Any | None:
@@ -131,7 +131,7 @@ class TablePlace:
             return None
         with self.told(f"table '{self.where(name)}'"):
             try:
-                return delta.DeltaTable(self._uri(name), storage_options=self.options)
+                return delta.DeltaTable(self.where(name), storage_options=self.options)
             except delta.exceptions.TableNotFoundError:
                 return None
 
@@ -140,7 +140,7 @@ class TablePlace:
         if not self.is_remote:
             Path(self.place, name).mkdir(parents=True, exist_ok=True)
         delta_library().DeltaTable.create(
-            self._uri(name), schema, storage_options=self.options, name=name, **properties
+            self.where(name), schema, storage_options=self.options, name=name, **properties
         )
 
     def holds_files(self, name: str) -> bool:
@@ -181,9 +181,6 @@ class TablePlace:
             if self.is_remote and is_of_store(error):
                 raise _unserved(name, str(error)) from error
             raise
-
-    def _uri(self, name: str) -> str:
-        return below(self.place, name).partition("?")[0]
 
 
 def is_of_store(error: Exception) -> bool:
