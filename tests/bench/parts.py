@@ -21,7 +21,8 @@ from tests.bench.inputs import FOLDER, Input, made
 from tests.bench.kept import Kept
 from tests.bench.live import broker, followed
 from tests.bench.measure import ROOT
-from tests.bench.report import GIB, Checkpointing, Growth, Line, Peak, Speed, Start, TableGrowth
+from tests.bench.merged import Merged
+from tests.bench.report import GIB, Checkpointing, Growth, Line, Merging, Peak, Speed, Start, TableGrowth
 from tests.bench.sides import CORES, MEMORY, Native, by_hand, ours
 
 EVENTS, FILES = 2_000_000, 5
@@ -40,6 +41,9 @@ GROWTH = 1.5
 ENGAGEMENTS = Catalogue(10_000, files=5, sessions=40_000)
 OPEN = (10_000, 100_000, 500_000, 2_000_000)
 """How many sessions are open in `checkpoints`."""
+MERGED = (10_000, 100_000, 1_000_000)
+"""How many rows the table has in `merges`."""
+MERGE_LIMIT = 1.5
 FOLLOWING = ("local", "spark", "flink")
 """The engines that can follow a stream."""
 
@@ -142,6 +146,19 @@ def checkpoints() -> Iterator[Line]:
         shutil.rmtree(folder)
 
 
+def merges() -> Iterator[Line]:
+    """A step that upserts into a Delta table, by how large that is, against the merge by hand."""
+    for rows in MERGED:
+        folder = FOLDER / "merged" / str(rows)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        load, result = os.getloadavg()[0], folder / "merged.json"
+        line = [sys.executable, "-m", "tests.bench.merged", str(rows), str(folder), str(result)]
+        subprocess.run(line, cwd=ROOT, check=True, capture_output=True)
+        yield Merging(Merged.load(result), load, MERGE_LIMIT)
+        shutil.rmtree(folder)
+
+
 def _spark(name: str = "spark", **options: str) -> Native:
     environment = {"JAVA_HOME": str(java_home()), "PYSPARK_PYTHON": sys.executable}
     return Native(name, {"tasks": CORES, "memory": MEMORY, **options}, environment)
@@ -168,6 +185,7 @@ PARTS: Mapping[str, Callable[[], Iterator[Line]]] = MappingProxyType(
         "anomalies": anomalies,
         "latency": latency,
         "checkpoints": checkpoints,
+        "merges": merges,
         "liberation": freed,
     }
 )

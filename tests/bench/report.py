@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.kept import Kept
+from tests.bench.merged import Merged
 from tests.bench.sides import Side
 
 KIB = 2**10
@@ -244,6 +245,42 @@ class Checkpointing:
         sizes = f"{kept.size / MIB:,.1f} MiB, {kept.written / MIB:,.1f} MiB a step"
         times = f"step {kept.step:.2f} s, saving {kept.saving / kept.step:.0%}; recovery {kept.recovery:.2f} s"
         return (f"{kept.sessions:,} open sessions", sizes, "", times, "", "", "", f"{self.load:.1f}")
+
+
+@dataclass(frozen=True)
+class Merging:
+    """What a step costs that upserts into a Delta table, and the merge that one would write by hand.
+
+    Attributes:
+        merged: What was measured.
+        load: The machine's load average over the minute before.
+        limit: What ours may cost over that by hand.
+    """
+
+    merged: Merged
+    load: float
+    limit: float
+
+    @property
+    def ratio(self) -> float:
+        """Ours over that by hand."""
+        return self.merged.ours / self.merged.by_hand
+
+    @property
+    def met(self) -> bool:
+        """Whether ours costs little more."""
+        return self.ratio < self.limit
+
+    def cells(self) -> tuple[str, ...]:
+        """The line."""
+        it = self.merged
+        ours, hand = (
+            f"{usual * 1000:,.0f} ms (most {most * 1000:,.0f})"
+            for usual, most in ((it.ours, it.ours_most), (it.by_hand, it.by_hand_most))
+        )
+        sizes = f"{it.size / MIB:,.1f} MiB, {it.written / MIB:,.1f} MiB a step"
+        limit, verdict = f"< {self.limit:g}x", _verdict(self.met)
+        return (f"{it.rows:,} rows", ours, hand, f"{self.ratio:.2f}x", limit, verdict, sizes, f"{self.load:.1f}")
 
 
 @dataclass(frozen=True)
