@@ -186,7 +186,8 @@ def delete(
     adstream k8s delete sessions --overlay local/flink-application
     """
     there = target(job, place, context=context)
-    print(end(there.kubectl, kinds_of(there.objects), *names_of(there.kubectl, job)), end="")
+    kinds = {*kinds_of(there.objects), "Job"}  # checks of releases that were killed
+    print(end(there.kubectl, kinds, *names_of(there.kubectl, job)), end="")
 
 
 def told(numbers: Numbers) -> str:

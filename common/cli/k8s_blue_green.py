@@ -31,7 +31,7 @@ from common.cli.k8s_target import Target, names_of, numbers_of, running_settings
 from common.errors import AdstreamError, ExitCode
 from common.kubernetes.live import Live, overtaken
 from common.kubernetes.numbers import Beside, Numbers, goal_of, short_of, worse, worse_by_share
-from common.kubernetes.objects import Object, driver_of, selector
+from common.kubernetes.objects import Object, driver_of, goes_on, selector
 from common.kubernetes.revision import input_of, new_revision, output_of, refuse_a_sink
 from common.streams.source import BROKER
 
@@ -47,7 +47,7 @@ def blue_green(release: Release) -> None:
     refuse_a_sink(job, plain.objects)
     live = Live.of(kubectl, job)
     blue = kubectl.select("deployments,configmaps", selector(live.name))
-    if not any(item["kind"] == "Deployment" for item in blue):
+    if not goes_on(blue):
         full_stop(release)
         return
     output = output_of(blue)
@@ -141,14 +141,14 @@ class _Pair:
         return cls(green, claim, delay, place == input_of(blue) and not place.startswith(BROKER))
 
     def samples(self, seconds: float) -> Iterator[Beside]:
-        """How far both are, again and again for a while, as soon as both tell their numbers.
+        """How far both are, again and again for a while, once both tell their numbers.
 
         Raises:
             AdstreamError: Another release has begun, or the release was deleted.
         """
         running: Numbers | None = None
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while True:
             if Live.of(self.green.kubectl, self.claim.job).version != self.claim.version:
                 raise overtaken(self.claim.job)
             if not is_there(self.green):
@@ -159,6 +159,8 @@ class _Pair:
             if running is not None and release is not None:
                 comparable = running if self.whole else replace(running, records=0)
                 yield Beside(at, running, goal_of(comparable, self.delay), release)
+            if time.monotonic() >= deadline:
+                return
             time.sleep(WATCH_SECONDS)
 
     def pods(self) -> Sequence[Object]:

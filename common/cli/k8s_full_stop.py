@@ -20,7 +20,7 @@ from common.cli.k8s_target import Target, numbers_of
 from common.errors import AdstreamError
 from common.kubernetes.live import Live
 from common.kubernetes.numbers import Bounds, Numbers, behind, burst
-from common.kubernetes.objects import STATE, Object, driver_of, selector
+from common.kubernetes.objects import STATE, Object, goes_on, selector
 from common.kubernetes.release import before, new
 from common.kubernetes.revision import output_of
 
@@ -33,17 +33,18 @@ def full_stop(release: Release) -> None:
     """
     kubectl, job = release.there.kubectl, release.there.instance.job
     live = Live.of(kubectl, job)
-    there = release.there.revision(live.revision)
-    objects = there.objects
+    there = release.there.live(live)
+    objects, name = there.objects, there.instance.name
     checked(there)
-    live.claimed(kubectl, output_of(objects))
-    end_others(there, live.name)
+    if goes_on(objects):
+        live.claimed(kubectl, output_of(objects))
+        end_others(there, name)
     running = kubectl.get(objects)
-    last = numbers_of(kubectl, kubectl.select("pods", selector(live.name))) or Numbers()
+    last = numbers_of(kubectl, kubectl.select("pods", selector(name))) or Numbers()
     print(kubectl.apply(objects), end="")
     try:
         rolled_out(kubectl, objects, release.patience)
-        if driver_of(objects)["kind"] == "Deployment":
+        if goes_on(objects):
             _look(there, last, release.watch, release.bounds)
     except AdstreamError as error:
         if Live.of(kubectl, job).revision == live.revision:

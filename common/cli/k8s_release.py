@@ -19,7 +19,7 @@ from common.kubernetes.view import pod_view
 
 POLL_SECONDS = 2.0
 WATCH_SECONDS = 5.0
-_ALWAYS = frozenset({"ConfigMap", "Deployment", "Job", "PodDisruptionBudget", "Service"})
+_ALWAYS = frozenset({"ConfigMap", "Deployment", "PodDisruptionBudget", "Service"})
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def delete(kubectl: Kubectl, objects: Sequence[Object]) -> None:
 
 
 def kinds_of(objects: Iterable[Object]) -> tuple[str, ...]:
-    """The kinds that are deleted with a job: those of its objects, of their checks and of shapes that it may have had."""
+    """The kinds that are deleted with a job: those of its objects, and of other shapes that go on."""
     return tuple(sorted({item["kind"] for item in objects if item["kind"] not in STATE} | _ALWAYS))
 
 

@@ -19,7 +19,7 @@ from common.kubernetes.instance import SETTINGS_FILE, Instance
 from common.kubernetes.kubectl import Kubectl
 from common.kubernetes.live import Live
 from common.kubernetes.numbers import Numbers
-from common.kubernetes.objects import JOB, METRICS_PORT, OF_JOB, REVISED, Object, settings_name
+from common.kubernetes.objects import JOB, METRICS_PORT, OF_JOB, REVISED, Object, goes_on, settings_name
 from common.kubernetes.render import MANIFESTS, overlay_folder, render
 from common.kubernetes.view import newest_driver
 
@@ -89,6 +89,10 @@ class Target:
         """A revision of the job, with the same settings; raises as `of` does."""
         return self.of(replace(self.instance, revision=revision)) if revision != self.instance.revision else self
 
+    def live(self, known: Live) -> Target:
+        """The live revision of the job; raises as `of` does. One that ends by itself has no revisions."""
+        return self.revision(known.revision) if goes_on(self.objects) else self
+
 
 def target(job: str, place: Place, given: Given = NOTHING, context: str = "") -> Target:
     """Renders a job; arguments as the commands take them.
@@ -112,7 +116,7 @@ def live_target(job: str, place: Place, given: Given = NOTHING, context: str = "
         AdstreamError: As `target`; or the cluster is not reached.
     """
     there = target(job, place, given, context)
-    return there.revision(Live.of(there.kubectl, job).revision)
+    return there.live(Live.of(there.kubectl, job))
 
 
 def names_of(kubectl: Kubectl, job: str) -> list[str]:

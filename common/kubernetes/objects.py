@@ -65,10 +65,19 @@ def driver_of(objects: Iterable[Object]) -> Object:
         AdstreamError: There is none.
     """
     for item in objects:
-        template = template_of(item)
-        if template and any(container["name"] == CONTAINER for container in template["spec"]["containers"]):
+        if _drives(item):
             return item
     raise AdstreamError(f"no object has a container '{CONTAINER}'", "choose an overlay of a job")
+
+
+def goes_on(objects: Iterable[Object]) -> bool:
+    """Whether a job's driver is a Deployment, and so has no end: only such a job has revisions, of which one is live."""
+    return any(item["kind"] == "Deployment" and _drives(item) for item in objects)
+
+
+def _drives(item: Object) -> bool:
+    template = template_of(item)
+    return template is not None and any(each["name"] == CONTAINER for each in template["spec"]["containers"])
 
 
 def settings_name(driver: Object) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from common.errors import AdstreamError
 from common.kubernetes.instance import Instance
-from common.kubernetes.objects import CONTAINER, Object, driver_of, template_of
+from common.kubernetes.objects import CONTAINER, Object, driver_of, goes_on, template_of
 from common.storage import below
 
 NAME = "$(JOB)"
@@ -35,7 +35,7 @@ def apart(objects: Iterable[Object], instance: Instance) -> tuple[Object, ...]:
     """
     found = tuple(objects)
     driver = driver_of(found)
-    if driver["kind"] != "Deployment":
+    if not goes_on([driver]):
         raise AdstreamError(
             f"'{driver['metadata']['name']}' is a {driver['kind']}, which ends by itself",
             "only what goes on has revisions: choose the overlay of a Deployment",
