@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,8 +55,24 @@ class Releases:
     def adstream(self, command: str, *arguments: str) -> int:
         return invoke(self.line(command, *arguments))
 
-    def beside(self, *arguments: str) -> list[str]:
-        return self.line("deploy", "--strategy", "blue-green", "--watch", "15s", *arguments)
+    def beside(self, *arguments: str, watch: str = "15s") -> list[str]:
+        """A release beside what runs."""
+        return self.line("deploy", "--strategy", "blue-green", "--watch", watch, *arguments)
+
+    @contextmanager
+    def releasing(self, gap: str) -> Iterator[subprocess.Popen[str]]:
+        """A release beside what runs in a process of its own, once it has caught up; it would look for long."""
+        line = [sys.executable, "-m", "common.cli.main", *self.beside(*told(gap), watch="10m")]
+        with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+            assert process.stderr is not None
+            said = []
+            for each in process.stderr:
+                said.append(each)
+                if "has caught up with" in each:
+                    break
+            else:
+                pytest.fail(f"it never caught up: {''.join(said)}")
+            yield process
 
     @property
     def live(self) -> Live:
@@ -166,15 +182,6 @@ def told(gap: str, skew: str = "30d") -> tuple[str, ...]:
     return ("--set", f"gap={gap}", "--set", f"max_future_skew={skew}", "--set", "parallelism=1")
 
 
-def killed(job: Releases, gap: str, when: str) -> None:
-    """Releases beside what runs, and kills the command once it has said something."""
-    line = [sys.executable, "-m", "common.cli.main", *job.beside(*told(gap), "--watch", "5m")]
-    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as releasing:
-        assert releasing.stderr is not None
-        assert any(when in said for said in releasing.stderr), f"it never said '{when}'"
-        releasing.send_signal(signal.SIGKILL)
-
-
 def test_a_release_whose_dead_letters_burst_is_taken_away(flink: Releases, capsys: Printed) -> None:
     assert flink.adstream("deploy", *told("20m"), "--watch", "5s") == ExitCode.OK
     flink.ads.wait("blue has taken all", lambda: taken(flink.at("sessions")) == (FILES, 0))
@@ -191,7 +198,8 @@ def test_a_release_whose_dead_letters_burst_is_taken_away(flink: Releases, capsy
 
 
 def test_a_release_that_was_killed_before_the_switch_is_gone_on_with(flink: Releases, capsys: Printed) -> None:
-    killed(flink, "30m", "has caught up with sessions")
+    with flink.releasing("30m") as process:
+        process.kill()
     left, beside = flink.deployments, flink.live.beside
     assert len(left) == 4
     assert flink.live.revision == ""
@@ -221,14 +229,11 @@ def test_a_release_that_was_killed_behind_the_switch_ends_what_was_live(flink: R
 
 
 def test_the_later_of_two_releases_is_made(flink: Releases, capsys: Printed) -> None:
-    line = [sys.executable, "-m", "common.cli.main", *flink.beside(*told("40m"), "--watch", "5m")]
     live = flink.live
-    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as earlier:
-        assert earlier.stderr is not None
-        assert any("has caught up with" in said for said in earlier.stderr)
+    with flink.releasing("40m") as earlier:
         overtaken = flink.live.beside
         assert invoke(flink.beside(*told("50m"))) == ExitCode.OK
-        said = earlier.stderr.read()
+        said = earlier.stderr.read() if earlier.stderr else ""
         assert earlier.wait() == ExitCode.REFUSED
     assert "another release of 'sessions' has begun meanwhile" in said
     now = flink.live
