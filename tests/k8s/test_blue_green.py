@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -33,6 +32,7 @@ STEPS = 20
 FILES = 6
 BAD = 400
 FUTURE_MS = 2 * 86_400_000
+CAUGHT_UP = "has caught up with"
 Printed = pytest.CaptureFixture[str]
 
 
@@ -60,18 +60,18 @@ class Releases:
         return self.line("deploy", "--strategy", "blue-green", "--watch", watch, *arguments)
 
     @contextmanager
-    def releasing(self, gap: str) -> Iterator[subprocess.Popen[str]]:
-        """A release beside what runs in a process of its own, once it has caught up; it would look for long."""
-        line = [sys.executable, "-m", "common.cli.main", *self.beside(*told(gap), watch="10m")]
-        with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
-            assert process.stderr is not None
+    def releasing(self, until: str, *arguments: str, watch: str = "10m") -> Iterator[subprocess.Popen[str]]:
+        """A release beside what runs in a process of its own, once it has said something."""
+        line = [sys.executable, "-m", "common.cli.main", *self.beside(*arguments, watch=watch)]
+        with subprocess.Popen(line, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            assert process.stdout is not None
             said = []
-            for each in process.stderr:
+            for each in process.stdout:
                 said.append(each)
-                if "has caught up with" in each:
+                if until in each:
                     break
             else:
-                pytest.fail(f"it never caught up: {''.join(said)}")
+                pytest.fail(f"it never said '{until}': {''.join(said)}")
             yield process
 
     @property
@@ -197,8 +197,10 @@ def test_a_release_whose_dead_letters_burst_is_taken_away(flink: Releases, capsy
     assert (flink.live.name, flink.live.output) == ("sessions", "/data/jobs/sessions")
 
 
-def test_a_release_that_was_killed_before_the_switch_is_gone_on_with(flink: Releases, capsys: Printed) -> None:
-    with flink.releasing("30m") as process:
+def test_a_release_that_is_killed_before_and_behind_the_switch_is_gone_on_with(
+    flink: Releases, capsys: Printed
+) -> None:
+    with flink.releasing(CAUGHT_UP, *told("30m")) as process:
         process.kill()
     left, beside = flink.deployments, flink.live.beside
     assert len(left) == 4
@@ -207,33 +209,34 @@ def test_a_release_that_was_killed_before_the_switch_is_gone_on_with(flink: Rele
     said = capsys.readouterr().out
     assert "sessions is live" in said
     assert f"sessions-{beside}: watermark lag" in said
+
+    with flink.releasing(f"sessions-{beside} is live", *told("30m"), watch="15s") as process:
+        process.kill()
+    assert flink.live.revision == beside, "it went on with what was there"
     assert invoke(flink.beside(*told("30m"))) == ExitCode.OK
-    said = capsys.readouterr().err
-    assert f"going on with sessions-{beside}" in said
-    assert flink.live.revision == beside
+    assert f"sessions-{beside} is live, and is that already" in capsys.readouterr().out
     green = {name: uid for name, uid in left.items() if beside in name}
     assert len(green) == 2
-    assert flink.deployments == green, "the very pods that were there"
+    assert flink.deployments == green, "the very pods that were there, and nothing else"
 
 
-def test_a_release_that_was_killed_behind_the_switch_ends_what_was_live(flink: Releases, capsys: Printed) -> None:
-    """What is left then is the new one, live, and the old one: here started anew, in the old place, as a release has it."""
+def test_what_was_live_is_ended_however_long_ago_the_switch_was(flink: Releases, capsys: Printed) -> None:
+    """The old release, started anew in the old place: so it stands if nobody ran a killed release again."""
     live, green = flink.live, flink.deployments
     assert flink.adstream("render", *told("20m")) == ExitCode.OK
     flink.ads.apply(capsys.readouterr().out)
     assert len(flink.deployments) == 4
     assert invoke(flink.beside(*told("30m"))) == ExitCode.OK
-    assert f"{live.name} is live, and is that already" in capsys.readouterr().out
     assert flink.deployments == green
     assert (flink.live.revision, flink.live.output) == (live.revision, live.output)
 
 
 def test_the_later_of_two_releases_is_made(flink: Releases, capsys: Printed) -> None:
     live = flink.live
-    with flink.releasing("40m") as earlier:
+    with flink.releasing(CAUGHT_UP, *told("40m")) as earlier:
         overtaken = flink.live.beside
         assert invoke(flink.beside(*told("50m"))) == ExitCode.OK
-        said = earlier.stderr.read() if earlier.stderr else ""
+        said = earlier.stdout.read() if earlier.stdout else ""
         assert earlier.wait() == ExitCode.REFUSED
     assert "another release of 'sessions' has begun meanwhile" in said
     now = flink.live
