@@ -7,8 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -17,14 +15,26 @@ from rich.text import Text
 
 from common.cli.console import err_line, out
 from common.cli.k8s_deploy import deploy
-from common.cli.k8s_target import NOTHING, Context, Given, Place, Target, numbers_of, target
+from common.cli.k8s_release import end, kinds_of
+from common.cli.k8s_target import (
+    NOTHING,
+    Context,
+    Given,
+    Place,
+    Target,
+    live_target,
+    names_of,
+    numbers_of,
+    running_settings,
+    target,
+)
 from common.cli.options import Job
-from common.config.layers import Layers, settings
 from common.errors import AdstreamError, ExitCode
-from common.kubernetes.instance import SETTINGS_FILE, Instance
+from common.kubernetes.instance import Instance
 from common.kubernetes.kubectl import dump
-from common.kubernetes.objects import STATE, driver_of, selector, settings_name
-from common.kubernetes.render import render
+from common.kubernetes.live import Live
+from common.kubernetes.numbers import Numbers
+from common.kubernetes.objects import JOB, driver_of, selector
 from common.kubernetes.view import pod_view
 
 app = App(name="k8s", help="Jobs on Kubernetes: render their manifests, release them, and see how they are.")
@@ -59,7 +69,7 @@ def diff(
 
     adstream k8s diff sessions --overlay production/spark-driver
     """
-    there = target(job, place, given, context)
+    there = live_target(job, place, given, context)
     code, printed = there.kubectl.run("diff", "--filename=-", text=dump(there.objects), accepted=(0, 1))
     print(printed, end="")
     return ExitCode.DIFFERENT if code else ExitCode.OK
@@ -78,7 +88,7 @@ def apply(
 
     adstream k8s apply sessions --overlay local/flink-application
     """
-    there = target(job, place, given, context)
+    there = live_target(job, place, given, context)
     print(there.kubectl.apply(there.objects), end="")
 
 
@@ -95,21 +105,21 @@ def status(
     adstream k8s status sessions --overlay production/spark-driver
     """
     kubectl = target(job, place, context=context).kubectl
-    pods = kubectl.select("pods", selector(job))
+    names, live = names_of(kubectl, job), Live.of(kubectl, job)
+    pods = kubectl.select("pods", selector(*names))
     table = Table("pod", "part", "phase", "ready", "restarts", "why", box=None)
     for view in map(pod_view, pods):
         ready = "yes" if view.ready else "no"
         table.add_row(view.name, view.part, view.phase, ready, str(view.restarts), Text(view.reason))
     out.print(table, highlight=False)
-    numbers = numbers_of(kubectl, pods)
-    if numbers is None:
-        err_line(f"job '{job}': no driver tells its numbers")
-        return
-    lag = "unknown" if math.isnan(numbers.lag) else f"{numbers.lag:,.1f} s"
-    out.print(
-        f"watermark lag {lag}, {numbers.steps:,} steps, {numbers.records:,} records in, {numbers.dead:,} dead letters",
-        highlight=False,
-    )
+    for name in names:
+        numbers = numbers_of(kubectl, [pod for pod in pods if pod["metadata"]["labels"][JOB] == name])
+        if numbers is not None:
+            out.print(f"{name}: {told(numbers)}", highlight=False)
+        elif name == live.name:
+            err_line(f"job '{job}': no driver tells its numbers")
+    if live.output:
+        out.print(f"{live.name} is live, its output is {live.output}", highlight=False)
 
 
 @app.command
@@ -127,7 +137,13 @@ def logs(
     adstream k8s logs sessions --overlay production/spark-driver --follow
     """
     kubectl = target(job, place, context=context).kubectl
-    arguments = ["logs", f"--selector={selector(job)}", "--all-containers", "--prefix", f"--tail={lines}"]
+    arguments = [
+        "logs",
+        f"--selector={selector(*names_of(kubectl, job))}",
+        "--all-containers",
+        "--prefix",
+        f"--tail={lines}",
+    ]
     if not follow:
         print(kubectl.text(*arguments), end="")
         return
@@ -151,9 +167,8 @@ def scale(
 
     adstream k8s scale sessions --overlay production/flink-application --parallelism 6
     """
-    there = target(job, place, context=context)
-    objects = render(there.kubectl, there.overlay, running(there, [f"parallelism={parallelism}"]))
-    print(there.kubectl.apply(objects), end="")
+    there = live_target(job, place, context=context)
+    print(there.kubectl.apply(there.of(running(there, [f"parallelism={parallelism}"])).objects), end="")
 
 
 @app.command
@@ -164,19 +179,22 @@ def delete(
     place: Place,
     context: Context = "",
 ) -> None:
-    """End a job: its objects go, and with them its pods. What it has kept and written below /data stays.
+    """End a job, and all revisions of it: their objects go, and with them their pods.
+
+    What they have kept and written below /data stays, and so does the ConfigMap that says which of it is live.
 
     adstream k8s delete sessions --overlay local/flink-application
     """
     there = target(job, place, context=context)
-    # Also ConfigMaps of earlier releases, whose names are no longer rendered.
-    kinds = sorted({item["kind"] for item in there.objects if item["kind"] not in STATE} | {"Job"})
-    print(
-        there.kubectl.text(
-            "delete", ",".join(kinds), f"--selector={selector(job)}", "--ignore-not-found", "--wait=true"
-        ),
-        end="",
-    )
+    kinds = {*kinds_of(there.objects), "Job"}  # checks of releases that were killed
+    print(end(there.kubectl, kinds, *names_of(there.kubectl, job)), end="")
+
+
+def told(numbers: Numbers) -> str:
+    """Numbers in a line."""
+    lag = "unknown" if math.isnan(numbers.lag) else f"{numbers.lag:,.1f} s"
+    counts = f"{numbers.steps:,} steps, {numbers.records:,} records in, {numbers.dead:,} dead letters"
+    return f"watermark lag {lag}, {counts}"
 
 
 def running(there: Target, assignments: Sequence[str]) -> Instance:
@@ -188,9 +206,5 @@ def running(there: Target, assignments: Sequence[str]) -> Instance:
     live = there.kubectl.get([driver_of(there.objects)])
     if not live:
         raise AdstreamError(f"job '{there.instance.job}' does not run there", "adstream k8s deploy starts it")
-    values = dict(there.kubectl.json("get", "configmap", settings_name(live[0]))["data"])
-    with TemporaryDirectory(prefix="adstream-") as folder:
-        file = Path(folder, SETTINGS_FILE)
-        file.write_text(values.pop(SETTINGS_FILE))
-        found = settings(there.instance.job, Layers(file, {}, assignments))
+    found, values = running_settings(there, live[0], assignments)
     return replace(there.instance, settings=found, literals=values)

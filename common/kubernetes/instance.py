@@ -3,6 +3,9 @@
 An overlay below `k8s/overlays` is the job `sessions`, ready for `kubectl apply --kustomize`. It names the job in two
 places, a prefix and a label, and its settings are one generated ConfigMap. Those are what is replaced here; all else,
 patches included, stays as it is written. So what the command line applies is what the manifests hold.
+
+A revision of a job, which runs beside another one, has a prefix and a label of its own. So no selector of the one finds
+pods of the other.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import yaml
 
 from common.config.job import JobSettings
 from common.errors import AdstreamError
-from common.kubernetes.objects import JOB
+from common.kubernetes.objects import JOB, OF_JOB, revised
 
 SETTINGS = "settings"
 """The ConfigMap of a job's settings and of where its streams are."""
@@ -34,12 +37,19 @@ class Instance:
         settings: Its settings.
         literals: Values of the ConfigMap to replace, such as `INPUT`.
         namespace: Where it goes; empty for where the overlay says.
+        revision: Which revision of the job it is; empty for the job as its overlay has it.
     """
 
     job: str
     settings: JobSettings
     literals: Mapping[str, str] = field(default_factory=dict)
     namespace: str = ""
+    revision: str = ""
+
+    @property
+    def name(self) -> str:
+        """What its objects are named and labelled with."""
+        return revised(self.job, self.revision)
 
     def settings_text(self) -> str:
         """The settings as `adstream run --config` reads them: those that were set, durations in ms."""
@@ -66,10 +76,12 @@ def instantiate(overlay: Kustomization, instance: Instance, workers: int | None 
         )
     changed: dict[str, Any] = {
         **overlay,
-        "namePrefix": f"{instance.job}-",
-        "labels": [_labelled(labels, instance.job) for labels in overlay.get("labels", ())],
+        "namePrefix": f"{instance.name}-",
+        "labels": [_labelled(labels, instance.name) for labels in overlay.get("labels", ())],
         "configMapGenerator": [_generator(generator, instance.literals) for generator in generators],
     }
+    if instance.revision:
+        changed["labels"].append({"pairs": {OF_JOB: instance.job}, "includeTemplates": True})
     if instance.namespace:
         changed["namespace"] = instance.namespace
     if workers is not None:
@@ -78,9 +90,9 @@ def instantiate(overlay: Kustomization, instance: Instance, workers: int | None 
     return changed
 
 
-def _labelled(labels: Mapping[str, Any], job: str) -> Mapping[str, Any]:
+def _labelled(labels: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     pairs = labels["pairs"]
-    return {**labels, "pairs": {**pairs, JOB: job}} if JOB in pairs else labels
+    return {**labels, "pairs": {**pairs, JOB: name}} if JOB in pairs else labels
 
 
 def _generator(generator: Mapping[str, Any], values: Mapping[str, str]) -> Mapping[str, Any]:

@@ -11,17 +11,23 @@ Object = Mapping[str, Any]
 """An object as its manifest has it."""
 
 JOB = "app.kubernetes.io/name"
-"""The label that says which job an object belongs to."""
+"""The label that says which job an object belongs to, or which revision of one."""
+OF_JOB = "adstream.io/job"
+"""The label that says of which job something is a revision."""
 PART = "app.kubernetes.io/component"
 """The label that says which part of the job it is."""
 SUITE = "app.kubernetes.io/part-of"
 DRIVERS = ("driver", "jobmanager")
 """The parts that run `adstream run`."""
+LIVE = "live"
+"""The part that is no pod: the ConfigMap that says which revision of a job is the live one."""
 CONTAINER = "job"
 """The container that does."""
 METRICS_PORT = 9108
 STATE = frozenset({"PersistentVolumeClaim", "PersistentVolume"})
 """Kinds that hold what a job has kept: they are deleted only when that is asked for."""
+REVISED = "deployments,services,configmaps,poddisruptionbudgets"
+"""Kinds by which a revision is found that is there, or was left half there."""
 _TEMPLATES = {
     "Deployment": ("spec", "template"),
     "StatefulSet": ("spec", "template"),
@@ -59,10 +65,19 @@ def driver_of(objects: Iterable[Object]) -> Object:
         AdstreamError: There is none.
     """
     for item in objects:
-        template = template_of(item)
-        if template and any(container["name"] == CONTAINER for container in template["spec"]["containers"]):
+        if _drives(item):
             return item
     raise AdstreamError(f"no object has a container '{CONTAINER}'", "choose an overlay of a job")
+
+
+def goes_on(objects: Iterable[Object]) -> bool:
+    """Whether a job's driver is a Deployment, and so has no end: only such a job has revisions, of which one is live."""
+    return any(item["kind"] == "Deployment" and _drives(item) for item in objects)
+
+
+def _drives(item: Object) -> bool:
+    template = template_of(item)
+    return template is not None and any(each["name"] == CONTAINER for each in template["spec"]["containers"])
 
 
 def settings_name(driver: Object) -> str:
@@ -73,6 +88,11 @@ def settings_name(driver: Object) -> str:
     return str(volumes["settings"]["configMap"]["name"])
 
 
-def selector(job: str) -> str:
-    """What selects the objects of a job."""
-    return f"{JOB}={job},{SUITE}=adstream"
+def revised(job: str, revision: str) -> str:
+    """The name of a revision of a job; that of the job where there is none."""
+    return f"{job}-{revision}" if revision else job
+
+
+def selector(*names: str) -> str:
+    """What selects the objects of jobs, or of revisions of them, by their names."""
+    return f"{JOB} in ({','.join(names)}),{SUITE}=adstream"

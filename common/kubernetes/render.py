@@ -15,6 +15,7 @@ from common.errors import AdstreamError
 from common.kubernetes.instance import SETTINGS_FILE, WORKERS, Instance, Kustomization, instantiate
 from common.kubernetes.kubectl import Kubectl
 from common.kubernetes.objects import Object
+from common.kubernetes.revision import apart
 from common.names import nearest
 
 MANIFESTS = Path(__file__).parents[2] / "k8s"
@@ -50,10 +51,10 @@ def render(kubectl: Kubectl, overlay: Path, instance: Instance) -> tuple[Object,
         AdstreamError: The overlay is not one of a job, or can't be rendered.
     """
     objects = _rendered(kubectl, overlay, instance, None)
-    workers, wanted = f"{instance.job}-{WORKERS}", instance.settings.parallelism
-    if all(item["metadata"]["name"] != workers or item["spec"].get("replicas", wanted) == wanted for item in objects):
-        return objects
-    return _rendered(kubectl, overlay, instance, wanted)
+    workers, wanted = f"{instance.name}-{WORKERS}", instance.settings.parallelism
+    if any(item["metadata"]["name"] == workers and item["spec"].get("replicas", wanted) != wanted for item in objects):
+        objects = _rendered(kubectl, overlay, instance, wanted)
+    return apart(objects, instance) if instance.revision else objects
 
 
 def _rendered(kubectl: Kubectl, overlay: Path, instance: Instance, workers: int | None) -> tuple[Object, ...]:

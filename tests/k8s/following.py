@@ -26,15 +26,17 @@ class Following:
         ads: The team.
         leader: The part whose pod runs `adstream run`.
         workers: The part of its workers.
+        name: What its objects and its output are named: the job, or a revision of it.
     """
 
     ads: Team
     leader: str
     workers: str
+    name: str = "sessions"
 
     @property
     def output(self) -> Path:
-        return self.ads.data / "jobs" / "sessions"
+        return self.ads.data / "jobs" / self.name
 
     @property
     def step(self) -> int:

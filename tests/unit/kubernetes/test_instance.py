@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from common.config.layers import Layers, settings
 from common.errors import AdstreamError
 from common.kubernetes.instance import SETTINGS, WORKERS, Instance, instantiate
-from common.kubernetes.objects import JOB, SUITE
+from common.kubernetes.objects import JOB, OF_JOB, SUITE
 
 NAMES = st.text(string.ascii_lowercase, min_size=1, max_size=8)
 OVERLAY: dict[str, Any] = {
@@ -66,3 +67,15 @@ def test_what_belongs_to_no_job_is_refused() -> None:
 def test_a_value_that_the_overlay_does_not_have_is_refused() -> None:
     with pytest.raises(AdstreamError, match="no value 'OUTPUT': it has INPUT, SINK"):
         instantiate(OVERLAY, instance(literals={"OUTPUT": "x"}))
+
+
+def test_a_revision_has_a_name_of_its_own_and_says_of_which_job_it_is() -> None:
+    revision = replace(instance("billing"), revision="a1")
+    changed = instantiate(OVERLAY, revision)
+    assert changed["namePrefix"] == "billing-a1-"
+    assert changed["labels"] == [
+        {"pairs": {JOB: "billing-a1"}, "includeSelectors": True},
+        {"pairs": {SUITE: "adstream"}},
+        {"pairs": {OF_JOB: "billing"}, "includeTemplates": True},
+    ]
+    assert yaml.safe_load(revision.settings_text()) == {"billing": {"gap": 900_000}}
