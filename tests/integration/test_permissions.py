@@ -17,6 +17,7 @@ from common.streams.kafka.permissions import grant, make_login, permissions
 from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.sink import KafkaSink
 from common.streams.kafka.source import KafkaSource
+from common.streams.kafka.topics import internal_topics, recreate
 from common.topology.nodes import Topology
 from tests.integration.conftest import ADVERTISEMENT, Adstream, execute, url
 
@@ -68,37 +69,6 @@ def test_a_job_runs_with_its_own_permissions(
     run = ("run", "sessions", "--engine", "local", "--mode", "stream", "--drain", "--output", tmp_path / "out")
     said = adstream(*run, "--input", place, "--sink", place)
     assert (said.code, "balance" in said.out) == (0, True), said.err
-
-
-def test_a_check_asks_for_every_right_that_a_job_needs(
-    secured: Address,
-    topology: Topology,
-    adstream: Adstream,
-    sample: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    produce_folder(secured, sample, ("ad-views", "ad-clicks"))
-    missing = ("WRITE", "late-events")
-    wanted = [
-        replace(each, operations=tuple({*each.operations} - {missing[0]})) if each.name == missing[1] else each
-        for each in permissions(topology)
-    ]
-    grant(secured, "checked-job", wanted, shared=topology_streams(topology))
-    monkeypatch.setenv(PASSWORD, make_login(secured, "checked-job"))
-    place = url(secured, user="checked-job")
-    check = ("run", "sessions", "--engine", "local", "--mode", "stream", "--output", tmp_path / "out", "--check")
-    said = adstream(*check, "--input", place, "--sink", place)
-    assert said.code == 2
-    assert "stream 'late-events': 'checked-job' may not WRITE" in said.err
-    grant(secured, "checked-job", permissions(topology), shared=topology_streams(topology))
-    said = adstream(*check, "--input", place, "--sink", place)
-    assert (said.code, "all checks passed" in said.out) == (0, True), said.err
-
-
-def topology_streams(topology: Topology) -> list[str]:
-    """All that a job writes; here another principal may write it too."""
-    return [each.name for each in permissions(topology)]
 
 
 @pytest.mark.parametrize(
@@ -209,3 +179,35 @@ def test_a_login_is_made_from_the_command_line(secured: Address, adstream: Adstr
     said = adstream("streams", "login", "somebody", "--broker", url(secured))
     assert said.code == 0
     assert len(said.out.strip()) == 32
+
+
+def test_a_check_asks_for_every_right_that_a_job_needs(
+    secured: Address,
+    topology: Topology,
+    adstream: Adstream,
+    sample: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    produce_folder(secured, sample, ("ad-views", "ad-clicks"))
+    recreate(secured, internal_topics("sessions"))  # no run has written yet
+    missing = ("WRITE", "late-events")
+    wanted = [
+        replace(each, operations=tuple({*each.operations} - {missing[0]})) if each.name == missing[1] else each
+        for each in permissions(topology)
+    ]
+    grant(secured, "checked-job", wanted, shared=topology_streams(topology))
+    monkeypatch.setenv(PASSWORD, make_login(secured, "checked-job"))
+    place = url(secured, user="checked-job")
+    check = ("run", "sessions", "--engine", "local", "--mode", "stream", "--output", tmp_path / "out", "--check")
+    said = adstream(*check, "--input", place, "--sink", place)
+    assert said.code == 2
+    assert "stream 'late-events': 'checked-job' may not WRITE" in said.err
+    grant(secured, "checked-job", permissions(topology), shared=topology_streams(topology))
+    said = adstream(*check, "--input", place, "--sink", place)
+    assert (said.code, "all checks passed" in said.out) == (0, True), said.err
+
+
+def topology_streams(topology: Topology) -> list[str]:
+    """All that a job writes; here another principal may write it too."""
+    return [each.name for each in permissions(topology)]

@@ -64,8 +64,13 @@ class Disk:
         if writable:
             _run("umount", "-l", str(self._checkpoint))
         else:
-            self.attach()  # a second view over the first, which has files open and so can't be made read-only
-            _run("mount", "-o", "remount,bind,ro", str(self._checkpoint))
+            # A view that has files open can't be made read-only: another one is, and laid over the first.
+            view = self._home.with_name(f"{self._home.name}-read-only")
+            view.mkdir(exist_ok=True)
+            _run("mount", "--bind", str(self._home / "checkpoint"), str(view))
+            _run("mount", "-o", "remount,bind,ro", str(view))
+            _run("mount", "--bind", str(view), str(self._checkpoint))
+            _run("umount", "-l", str(view))
 
     @contextmanager
     def full(self) -> Iterator[None]:
