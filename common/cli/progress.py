@@ -119,7 +119,13 @@ def reset(
     *,
     output: LastOutput,
     checkpoint: LastCheckpoint = "",
-    outputs: Annotated[bool, Parameter(negative="", help="Also drop the records of its output streams.")] = False,
+    outputs: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Also drop the records of its output streams, but for those on a broker that another job may write.",
+        ),
+    ] = False,
     yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
 ) -> None:
     """Let a job begin anew: drop its checkpoint and its internal streams. It must not be running.
@@ -134,11 +140,16 @@ def reset(
                 "add --outputs, which drops them",
             )
         shared = shared_outputs(job) if spec.sink.startswith(BROKER) else frozenset()
-        streams = [stream for stream in spec.plan().sinks if stream not in shared] if outputs else []
+        named = spec.plan().sinks if outputs else ()
+        streams = [stream for stream in named if stream not in shared]
         place = spec.sink.partition("?")[0] or spec.output
         out.print(f"checkpoint {spec.checkpoint}: dropped for good", highlight=False, markup=False)
         for stream in streams:
             out.print(f"stream '{stream}' at {place}: all its records are dropped", highlight=False, markup=False)
+        for stream in sorted(shared.intersection(named)):
+            out.print(
+                f"stream '{stream}' at {place}: stays, as another job may write it", highlight=False, markup=False
+            )
         if not yes and not _confirmed():
             raise AdstreamError("nothing was changed")
         forget(spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -169,12 +170,12 @@ def execute(database: str, *statements: str) -> None:
 
 
 def killed(command: list[str], alive: float) -> bool:
-    """Starts a process and kills it after a while; tells whether it was still there."""
+    """Starts a process and kills it after a while, with all that it has started; tells whether it was still there."""
     run = subprocess.Popen(command, start_new_session=True)
     try:
         run.wait(alive)
     except subprocess.TimeoutExpired:
-        run.send_signal(signal.SIGKILL)
+        os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         return True
     return False

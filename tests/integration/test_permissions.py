@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from common.contracts.contract import load
 from common.databases.liberate import job_of
 from common.databases.relay import JOB
 from common.errors import AdstreamError
+from common.streams.kafka import admin
 from common.streams.kafka.address import PASSWORD, Address
 from common.streams.kafka.permissions import grant, make_login, permissions
 from common.streams.kafka.producer import produce_folder
@@ -32,7 +34,7 @@ def topology() -> Topology:
 @pytest.fixture
 def job(secured: Address, topology: Topology, monkeypatch: pytest.MonkeyPatch) -> Address:
     """The broker as the job `sessions` sees it: its own principal, with what its topology needs."""
-    grant(secured, "sessions-job", permissions(topology))
+    grant(secured, "sessions-job", permissions(topology), admin.shared_outputs("sessions"))
     monkeypatch.setenv(PASSWORD, make_login(secured, "sessions-job"))
     return replace(secured, user="sessions-job")
 
@@ -63,7 +65,7 @@ def test_a_job_runs_with_its_own_permissions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert produce_folder(secured, sample, ("ad-views", "ad-clicks")) > 0
-    grant(secured, "sessions-job", permissions(topology))
+    grant(secured, "sessions-job", permissions(topology), admin.shared_outputs("sessions"))
     monkeypatch.setenv(PASSWORD, make_login(secured, "sessions-job"))
     place = url(secured, user="sessions-job")
     run = ("run", "sessions", "--engine", "local", "--mode", "stream", "--drain", "--output", tmp_path / "out")
@@ -155,14 +157,15 @@ def test_a_job_is_denied_the_identity_of_another(job: Address, tmp_path: Path) -
         sink.deliver("000000000", ())
 
 
-def test_whoever_has_the_wrong_password_is_told_so(job: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_has_the_wrong_password_is_told_so(secured: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_login(secured, "forgetful")
     monkeypatch.setenv(PASSWORD, "wrong")
-    with pytest.raises(AdstreamError, match="the broker does not accept the login of 'sessions-job'"):
-        KafkaSource.at(job, ("ad-views",))
+    with pytest.raises(AdstreamError, match="the broker does not accept the login of 'forgetful'"):
+        KafkaSource.at(replace(secured, user="forgetful"), ("ad-views",))
 
 
 def test_a_stream_keeps_its_single_writer(secured: Address, topology: Topology) -> None:
-    grant(secured, "sessions-job", permissions(topology))
+    grant(secured, "sessions-job", permissions(topology), admin.shared_outputs("sessions"))
     with pytest.raises(AdstreamError, match="stream 'ad-sessions': 'sessions-job' may write it"):
         grant(secured, "another-job", permissions(topology))
 
@@ -197,13 +200,16 @@ def test_a_check_asks_for_every_right_that_a_job_needs(
         for each in permissions(topology)
     ]
     grant(secured, "checked-job", wanted, shared=topology_streams(topology))
-    monkeypatch.setenv(PASSWORD, make_login(secured, "checked-job"))
+    mine, theirs = os.environ[PASSWORD], make_login(secured, "checked-job")
+    monkeypatch.setenv(PASSWORD, theirs)
     place = url(secured, user="checked-job")
     check = ("run", "sessions", "--engine", "local", "--mode", "stream", "--output", tmp_path / "out", "--check")
     said = adstream(*check, "--input", place, "--sink", place)
     assert said.code == 2
     assert "stream 'late-events': 'checked-job' may not WRITE" in said.err
+    monkeypatch.setenv(PASSWORD, mine)
     grant(secured, "checked-job", permissions(topology), shared=topology_streams(topology))
+    monkeypatch.setenv(PASSWORD, theirs)
     said = adstream(*check, "--input", place, "--sink", place)
     assert (said.code, "all checks passed" in said.out) == (0, True), said.err
 
