@@ -45,6 +45,16 @@ def started(
         )
 
 
+def killed_after(run: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Kills a run a while later, unless it has ended; tells whether it was still there."""
+    try:
+        run.wait(seconds)
+    except subprocess.TimeoutExpired:
+        kill(run)
+        return True
+    return False
+
+
 def kill(run: subprocess.Popen[bytes]) -> None:
     """Kills a run, with all its processes and without a warning."""
     os.killpg(run.pid, signal.SIGKILL)

@@ -75,6 +75,13 @@ def goes_on(objects: Iterable[Object]) -> bool:
     return any(item["kind"] == "Deployment" and _drives(item) for item in objects)
 
 
+def container_of(driver: Object) -> Object:
+    """The container of a driver that runs `adstream run`."""
+    template = template_of(driver)
+    assert template is not None
+    return next(each for each in template["spec"]["containers"] if each["name"] == CONTAINER)
+
+
 def _drives(item: Object) -> bool:
     template = template_of(item)
     return template is not None and any(each["name"] == CONTAINER for each in template["spec"]["containers"])

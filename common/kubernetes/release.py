@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from common.kubernetes.objects import CONTAINER, JOB, PART, SUITE, Object, driver_of, key, template_of
+from common.kubernetes.objects import JOB, PART, SUITE, Object, container_of, driver_of, key, template_of
 
 CHECK = "check"
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -30,7 +30,6 @@ def check_of(objects: Iterable[Object]) -> Object:
     template = template_of(driver)
     assert template is not None
     metadata, pod = driver["metadata"], template["spec"]
-    (container,) = (each for each in pod["containers"] if each["name"] == CONTAINER)
     labels = {JOB: metadata["labels"][JOB], SUITE: "adstream", PART: CHECK}
     digest = hashlib.sha256(json.dumps(pod, sort_keys=True).encode()).hexdigest()[:8]
     spec = {
@@ -50,7 +49,7 @@ def check_of(objects: Iterable[Object]) -> Object:
             "ttlSecondsAfterFinished": 3600,
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {**spec, "restartPolicy": "Never", "containers": [_checking(container)]},
+                "spec": {**spec, "restartPolicy": "Never", "containers": [_checking(container_of(driver))]},
             },
         },
     }

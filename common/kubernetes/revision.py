@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from common.errors import AdstreamError
 from common.kubernetes.instance import Instance
-from common.kubernetes.objects import CONTAINER, Object, driver_of, goes_on, template_of
+from common.kubernetes.objects import CONTAINER, Object, container_of, driver_of, goes_on, template_of
 from common.storage import below
 
 NAME = "$(JOB)"
@@ -49,14 +48,12 @@ def output_of(objects: Iterable[Object]) -> str:
     Raises:
         AdstreamError: It says none.
     """
-    found = tuple(objects)
-    return _expanded(_value(_arguments(driver_of(found)), "--output"), found)
+    return _given(tuple(objects), "--output")
 
 
 def input_of(objects: Iterable[Object]) -> str:
     """Where a job reads: a folder or the address of a broker."""
-    found = tuple(objects)
-    return _expanded(_value(_arguments(driver_of(found)), "--input"), found)
+    return _given(tuple(objects), "--input")
 
 
 def refuse_a_sink(job: str, objects: Iterable[Object]) -> None:
@@ -65,8 +62,7 @@ def refuse_a_sink(job: str, objects: Iterable[Object]) -> None:
     Raises:
         AdstreamError: It writes a stream or tables elsewhere.
     """
-    found = tuple(objects)
-    sink = _expanded(_value(_arguments(driver_of(found)), "--sink"), found)
+    sink = _given(tuple(objects), "--sink")
     if sink:
         raise AdstreamError(
             f"job '{job}' writes to {sink}, and two releases side by side would write everything twice",
@@ -79,9 +75,10 @@ def _told(driver: Object, instance: Instance) -> Object:
     place = arguments.index("run") + 1 if "run" in arguments else len(arguments)
     if arguments[place : place + 1] != [NAME]:
         raise AdstreamError(f"container '{CONTAINER}' does not run 'adstream run {NAME}'", "see k8s/README.md")
-    if NAME not in _value(arguments, "--output"):
+    output = _value(arguments, "--output")
+    if NAME not in output:
         raise AdstreamError(
-            f"the output {_value(arguments, '--output') or 'is not given and'} is that of all revisions",
+            f"the output {output or 'is not given and'} is that of all revisions",
             f"write --output=/data/jobs/{NAME}",
         )
     arguments[place] = instance.job
@@ -90,7 +87,7 @@ def _told(driver: Object, instance: Instance) -> Object:
         raise AdstreamError(f"the checkpoint {checkpoint} is that of all revisions", f"let it hold {NAME}")
     if not checkpoint:
         storage = instance.settings.checkpoint.storage
-        kept = below(storage, NAME) if storage else below(_value(arguments, "--output"), "_checkpoint")
+        kept = below(storage, NAME) if storage else below(output, "_checkpoint")
         arguments.append(f"--checkpoint={kept}")
     return _with_arguments(driver, arguments)
 
@@ -105,14 +102,13 @@ def _with_arguments(driver: Object, arguments: Sequence[str]) -> Object:
     return {**driver, "spec": {**driver["spec"], "template": {**template, "spec": pod}}}
 
 
-def _container(driver: Object) -> Mapping[str, Any]:
-    template = template_of(driver)
-    assert template is not None
-    return next(each for each in template["spec"]["containers"] if each["name"] == CONTAINER)
-
-
 def _arguments(driver: Object) -> Sequence[str]:
-    return tuple(_container(driver).get("args", ()))
+    return tuple(container_of(driver).get("args", ()))
+
+
+def _given(objects: Sequence[Object], option: str) -> str:
+    """What a driver's option is set to, as its pod has it."""
+    return _expanded(_value(_arguments(driver_of(objects)), option), objects)
 
 
 def _value(arguments: Sequence[str], option: str) -> str:
@@ -133,7 +129,7 @@ def _expanded(text: str, objects: Sequence[Object]) -> str:
     assert template is not None
     maps = {item["metadata"]["name"]: item.get("data", {}) for item in objects if item["kind"] == "ConfigMap"}
     known: dict[str, str] = {}
-    for each in _container(driver).get("env", ()):
+    for each in container_of(driver).get("env", ()):
         source = each.get("valueFrom", {})
         label = re.fullmatch(r"metadata\.labels\['(.+)'\]", source.get("fieldRef", {}).get("fieldPath", ""))
         entry = source.get("configMapKeyRef", {})

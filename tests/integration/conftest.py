@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +27,7 @@ from common.streams.kafka import admin
 from common.streams.kafka.address import PASSWORD, Address
 from common.streams.kafka.reader import read_kafka
 from common.streams.kafka.source import KafkaSource
+from tests.running import killed_after
 
 
 @dataclass(frozen=True)
@@ -171,14 +170,7 @@ def execute(database: str, *statements: str) -> None:
 
 def killed(command: list[str], alive: float) -> bool:
     """Starts a process and kills it after a while, with all that it has started; tells whether it was still there."""
-    run = subprocess.Popen(command, start_new_session=True)
-    try:
-        run.wait(alive)
-    except subprocess.TimeoutExpired:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        return True
-    return False
+    return killed_after(subprocess.Popen(command, start_new_session=True), alive)
 
 
 def cli(*arguments: object) -> list[str]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,12 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from common.engines.launch import launch, save_spec
-from common.engines.registry import available, command, environment
+from common.engines.launch import launch
+from common.engines.registry import available
 from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.tables import care
 from common.tables.place import TablePlace
+from tests.running import killed_after, started
 
 EVENTS, ENTITIES = "ad-clicks", "advertisements"
 SETTINGS = {"streams": [EVENTS, ENTITIES], "partitions": {EVENTS: "createdEventTime"}, "buckets": 8}
@@ -94,26 +92,13 @@ def spec_of(engine: str, source: str, folder: Path, sink: str = "") -> JobSpec:
 
 def killed(spec: JobSpec, alive: float) -> bool:
     """Starts a run and kills its processes a while after its first step; tells whether it was still there."""
-    path, sink = save_spec(spec), Run.open(spec).sink
+    sink = Run.open(spec).sink
     before, deadline = sink.delivered(), time.monotonic() + PATIENCE_SECONDS
-    with Path(spec.output, "killed.log").open("ab") as log:
-        run = subprocess.Popen(
-            command(path, spec),
-            env={**os.environ, **environment(spec)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    run = started(spec, log=Path(spec.output, "killed.log"))
     while sink.delivered() == before and run.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    try:
-        run.wait(alive)
-    except subprocess.TimeoutExpired:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        return True
-    return False
+    return killed_after(run, alive)
 
 
 def landed(engine: str, tmp_path: Path, sink: str = "") -> JobSpec:
