@@ -19,15 +19,24 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-ONE_AT_A_TIME = ("spark", "flink", "beam")
-"""Engines fill a machine, and share their start between tests: where tests run side by side, theirs go to one worker."""
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "conformance" in item.path.parts or any(map(item.get_closest_marker, ONE_AT_A_TIME)):
-            item.add_marker(pytest.mark.xdist_group("engines"))
+        group = worker_of(item)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def worker_of(item: pytest.Item) -> str | None:
+    """Whose worker a test goes to, where tests run side by side; None for anyone's.
+
+    Spark and Flink fill a machine, so one of them runs at a time. What plays the conformance cases shares an engine's start.
+    """
+    if item.get_closest_marker("spark") or item.get_closest_marker("flink"):
+        return "spark-or-flink"
+    if item.get_closest_marker("beam"):
+        return "beam"
+    return "conformance" if "conformance" in item.path.parts else None
 
 
 @pytest.fixture(scope="session")

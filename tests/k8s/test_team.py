@@ -10,12 +10,16 @@ import yaml
 
 from common.cli.main import invoke
 from common.errors import ExitCode
+from tests.k8s.following import Following, arrived, drained, settings
 from tests.k8s.rendered import NAMES
 from tests.k8s.team import Team, team
 
 pytestmark = pytest.mark.k8s
 
 NAMESPACE, NEIGHBOUR = "adstream-cli-a", "adstream-cli-b"
+STEPS = 24
+EVENTS = 40
+"""How many views and clicks a step of the neighbour's job has on average."""
 SHAPES = ("flink-application", "flink-session", "beam", "spark-driver", "spark-batch", "spark-cluster-mode")
 RESTRICTED: dict[str, Any] = {
     "runAsNonRoot": True,
@@ -71,17 +75,31 @@ def test_an_api_server_takes_a_team(here: Team, name: str) -> None:
     assert len(said.splitlines()) == len(taken)
 
 
-def test_a_team_over_its_quota_is_refused_and_its_neighbour_is_not(here: Team, neighbour: Team) -> None:
-    for number in range(3):
-        text = pod(f"large-{number}", "5Gi")
-        said = here.said("apply", "--filename=-", text=text)
-        if number < 2:
-            assert "created" in said
-        else:
-            assert "exceeded quota: team" in said
-            assert "limits.memory" in said or "requests.memory" in said
-    assert "created" in neighbour.said("apply", "--filename=-", text=pod("small"))
-    assert "created" in neighbour.said("apply", "--filename=-", text=pod("large", "5Gi"))
+def test_a_team_over_its_quota_is_refused_and_its_neighbour_s_job_goes_on(here: Team, neighbour: Team) -> None:
+    assert "created" in here.said("apply", "--filename=-", text=pod("large-0", "5Gi"))
+    assert "created" in here.said("apply", "--filename=-", text=pod("large-1", "5Gi"))
+    refused_for_want_of_memory(here, "large-2")
+
+    job, case = Following(neighbour, "driver", "executor"), arrived(neighbour, 17, STEPS, EVENTS)
+    neighbour.apply(neighbour.render("spark-driver", settings(case), EXECUTORS_MIN="1"))
+    leading = job.lead()
+    job.reaches(STEPS // 4)
+    refused_for_want_of_memory(here, "large-3")
+    assert job.step < STEPS, "the team was refused too late to show anything"
+
+    job.reaches(STEPS)
+    assert (job.lead().uid, job.lead().restarts) == (leading.uid, 0)
+    assert neighbour.running("executor")
+    neighbour.kubectl("delete", "deployment", "sessions-driver")
+    job.gone()
+    drained(case, job)
+
+
+def refused_for_want_of_memory(ads: Team, name: str) -> None:
+    """Asks for a pod that the team's quota has no room for."""
+    said = ads.said("apply", "--filename=-", text=pod(name, "5Gi"))
+    assert "exceeded quota: team" in said
+    assert "limits.memory" in said or "requests.memory" in said
 
 
 def test_a_pod_larger_than_any_may_be_is_refused(here: Team) -> None:
