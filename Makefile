@@ -45,12 +45,12 @@ setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both P
 	@touch $@
 
 .venv/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra kafka --extra postgres --extra k8s --extra report \
+	uv sync --quiet --locked --extra spark --extra beam --extra delta --extra s3 --extra kafka --extra postgres --extra k8s --extra report \
 		--extra lineage --group bench --group services --group notebooks --group manifests
 	@touch $@
 
 .venv-flink/.synced: $(SOURCES) .tools/.uv-$(UV_VERSION)
-	UV_PROJECT_ENVIRONMENT=.venv-flink uv sync --quiet --locked --extra flink --extra delta --extra kafka --extra postgres --extra report
+	UV_PROJECT_ENVIRONMENT=.venv-flink uv sync --quiet --locked --extra flink --extra delta --extra s3 --extra kafka --extra postgres --extra report
 	@touch $@
 
 build/.java: uv.lock common/setup/java.py | .venv/.synced

@@ -18,9 +18,10 @@ from common.errors import AdstreamError
 from common.names import pick
 from common.runtime.run import Run
 from common.runtime.spec import DATABASE, Format, JobSpec, Mode
+from common.s3 import S3
 from common.storage import below, is_remote
 from common.streams.source import BROKER
-from common.tables.place import S3, TablePlace
+from common.tables.place import TablePlace
 from common.topology.checks import check
 from common.topology.plan import Plan
 

@@ -15,22 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from common.errors import AdstreamError, ExitCode, is_full_disk
+from common.s3 import ATTEMPTS, ATTEMPTS_SECONDS, CONNECT_SECONDS, OPTIONS, given, settings
 from common.storage import below, is_remote, storage_at
 from common.streams.delta import DELTA_LOG, delta_library
 
-S3 = "s3://"
-_OPTIONS = ("endpoint_override", "scheme", "region")
-_SAFE: Mapping[str, str] = {
-    # A version is put only where there is none yet, so of two writers one is told that the other came first.
-    "aws_conditional_put": "etag",
-    # Who waits for a service that is away is common/retry.py.
-    "max_retries": "3",
-    "retry_timeout": "10s",
-    "connect_timeout": "5s",
-}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _CODE = re.compile(r"<Code>([^<]*)</Code>\s*(?:<Message>([^<]*)</Message>)?")
 _STORE = ("S3 error", "Error performing", "169.254.169.254")
@@ -75,7 +66,7 @@ class TablePlace:
                 f"the URL of the tables in '{url.hostname}' holds credentials",
                 "leave them out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             )
-        unknown = [name for name in self._given if name not in _OPTIONS]
+        unknown = [name for name in given(self.place) if name not in OPTIONS]
         if url.scheme != "s3" or not url.netloc or unknown:
             raise AdstreamError(
                 f"'{self.place}' is no place for tables" + (f" (unknown option '{unknown[0]}')" if unknown else ""),
@@ -92,17 +83,12 @@ class TablePlace:
         self.check()
         if not self.is_remote:
             return {}
-        scheme = self._given.get("scheme", "https")
-        told = {**_SAFE, "aws_allow_http": str(scheme == "http").lower()}
-        if "endpoint_override" in self._given:
-            told["aws_endpoint_url"] = f"{scheme}://{self._given['endpoint_override']}"
-        if "region" in self._given:
-            told["aws_region"] = self._given["region"]
-        return told
-
-    @property
-    def _given(self) -> dict[str, str]:
-        return dict(parse_qsl(urlsplit(self.place).query, keep_blank_values=True))
+        patience = {
+            "max_retries": str(ATTEMPTS),
+            "retry_timeout": f"{ATTEMPTS_SECONDS}s",
+            "connect_timeout": f"{CONNECT_SECONDS}s",
+        }
+        return {**settings(self.place), **patience}
 
     def where(self, name: str) -> str:
         """The path or URL of a table, without the options of the place."""

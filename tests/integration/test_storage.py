@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,22 @@ ANSWERS = ("ad-sessions", "ad-engagements")
 
 def test_an_object_store_is_a_storage(place: str) -> None:
     check_storage(storage_at(place))
+
+
+def test_of_two_that_claim_at_the_same_moment_both_are_told_who_was_first(place: str) -> None:
+    both, names = threading.Barrier(2), [f"plans/{number}" for number in range(100)]
+
+    def claimed(who: bytes) -> list[bytes]:
+        storage, stand = storage_at(place), []
+        for name in names:
+            both.wait()
+            stand.append(storage.claim(name, who))
+        return stand
+
+    with ThreadPoolExecutor(2) as copies:
+        one, other = copies.map(claimed, (b"one", b"other"))
+    assert one == other
+    assert one == [storage_at(place).read(name).to_pybytes() for name in names]
 
 
 @pytest.mark.parametrize("engine", ["local", pytest.param("spark", marks=(pytest.mark.recovery, pytest.mark.spark))])
