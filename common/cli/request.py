@@ -177,7 +177,8 @@ def _check_empty(run: Run) -> None:
     root = Path(run.spec.output)
     if run.plan.tables and run.spec.sink and run.sink.delivered() >= 0:
         raise AdstreamError(
-            f"job '{run.plan.name}': the sink holds tables of an earlier run", "add --overwrite, which drops them"
+            f"job '{run.plan.name}': the sink holds tables of an earlier run",
+            "add --overwrite, which drops them, or choose another --sink",
         )
     for stream in run.plan.sinks:
         if any((root / stream).glob("*")):
