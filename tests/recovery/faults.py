@@ -100,7 +100,8 @@ class Torn:
         (job.checkpoint / f"{MANIFEST}.new").write_bytes(whole[: rng.randrange(len(whole))])
         _halves(job.checkpoint / "state" / step_name(job.saved), "00000.sessions.parquet", "00001.other.arrow")
         _halves(job.output / "_staging" / "ad-sessions", f"{step_name(job.saved)}.r0.0123456789ab.jsonl")
-        for native in (job.checkpoint / "flink").glob("*/*"):
+        # Flink has a folder of its own a job, named by it; beside these lie files of the suite.
+        for native in filter(Path.is_dir, (job.checkpoint / "flink").glob("*/*")):
             _halves(native / "chk-999999", "0b7a0f1c")
 
 
