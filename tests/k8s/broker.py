@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def streams(namespace: str, ads: Team) -> Iterator[Streams]:
         namespace: Their namespace, made for them.
         ads: A team, by way of whose cluster they are started.
     """
-    place = Team(namespace, ads.data, ads.work)
+    place = replace(ads, name=namespace)
     labels = {"name": namespace, "labels": {LABEL: "true"}}
     try:
         place.apply(yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": labels}))

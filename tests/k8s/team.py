@@ -74,11 +74,13 @@ class Team:
         name: The namespace.
         data: The folder that its pods find at `/data`.
         work: A folder for what is rendered.
+        kubeconfig: How its tests, which may do anything, reach the cluster.
     """
 
     name: str
     data: Path
     work: Path
+    kubeconfig: str
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         """What a command in the namespace prints; it must succeed."""
@@ -92,8 +94,21 @@ class Team:
         return (done.stdout + done.stderr).strip()
 
     def _run(self, arguments: tuple[str, ...], text: str | None) -> subprocess.CompletedProcess[str]:
-        line = ["kubectl", "--namespace", self.name, *arguments]
+        line = ["kubectl", "--kubeconfig", self.kubeconfig, "--namespace", self.name, *arguments]
         return subprocess.run(line, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE)
+
+    @contextmanager
+    def acting(self, account: str) -> Iterator[None]:
+        """Lets the command line act as a service account of the team, as a context: it may do what that may."""
+        token = self.kubectl("create", "token", account, "--duration=2h").strip()
+        content = yaml.safe_load(self.kubectl("config", "view", "--raw", "--flatten", "--minify"))
+        content["users"] = [{"name": account, "user": {"token": token}}]
+        content["contexts"][0]["context"]["user"] = account
+        path = self.work / f"{account}.kubeconfig"
+        path.write_text(yaml.safe_dump(content))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KUBECONFIG", str(path))
+            yield
 
     def render(self, shape: str, settings: Mapping[str, Any], **size: str) -> str:
         """A job in a shape of the local overlay, with other settings and another size, in this namespace."""
@@ -173,7 +188,7 @@ def team(name: str, work: Path) -> Iterator[Team]:
         pytest.skip(reason)
     data = work / "data"
     data.mkdir(parents=True)
-    made = Team(name, data, work)
+    made = Team(name, data, work, os.environ["KUBECONFIG"])
     made.give(data)
     (work / "team").mkdir()
     (work / "team" / "kustomization.yaml").write_text(

@@ -119,7 +119,7 @@ def of_gap(case: Case, gap: int) -> Case:
 def test_a_release_that_the_state_does_not_allow_takes_over_from_one_that_never_noticed(
     tmp_path: Path, capsys: Printed
 ) -> None:
-    with team("adstream-cli-beside", tmp_path) as ads:
+    with team("adstream-cli-beside", tmp_path) as ads, ads.acting("deployer"):
         job = Releases(ads, "spark-driver")
         blue, green = (of_gap(arrived(ads, 21, STEPS), gap) for gap in (10, 25))
         assert blue.table() != green.table(), "nothing is shown by two settings with one answer"
@@ -175,7 +175,8 @@ def flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
             lines = "".join(f"{json.dumps({'key': f'u{n}', 'value': event})}\n" for n in range(count))
             (ads.data / "streams" / stream / f"{FILES:05d}.jsonl").write_text(lines)
         ads.give(ads.data / "streams")
-        yield Releases(ads, "flink-application")
+        with ads.acting("deployer"):
+            yield Releases(ads, "flink-application")
 
 
 def told(gap: str, skew: str = "30d") -> tuple[str, ...]:

@@ -25,11 +25,12 @@ BAD = 400
 
 @pytest.fixture(scope="module")
 def ads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    """A team with streams, and nothing that reads them."""
+    """A team with streams, and nothing that reads them; who releases there may do no more than is needed for that."""
     with team(NAMESPACE, tmp_path_factory.mktemp("deploy")) as made:
         generate(GeneratorSettings(events=8_000, files=FILES, malformed=0.0), made.data / "streams", "jsonl")
         made.give(made.data / "streams")
-        yield made
+        with made.acting("deployer"):
+            yield made
 
 
 def adstream(command: str, *arguments: str) -> int:

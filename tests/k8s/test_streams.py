@@ -1,8 +1,9 @@
-"""A job in pods over a broker in pods: it is released by name, its driver is killed, each record comes out once."""
+"""A job in pods over a broker in pods: it is released by name, killed, replaced beside what runs; each record comes out once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
 from common.engines.launch import launch
 from common.errors import ExitCode
+from common.kubernetes.kubectl import Kubectl
+from common.kubernetes.live import Live
 from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
@@ -32,12 +35,13 @@ PARTS = 3
 SETTINGS = {"buckets": 8, "grace": 30 * 86_400_000}
 """What is late depends on when the job happens to look, so nothing is: every event has its grace."""
 NAMESPACE = "adstream-spark-streams"
+JOB = ("sessions", "--overlay", "local/spark-driver", "--namespace", NAMESPACE)
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Iterator[Following]:
     """The job of a team that has nothing yet."""
-    with team(NAMESPACE, tmp_path) as ads:
+    with team(NAMESPACE, tmp_path) as ads, ads.acting("deployer"):
         yield Following(ads, "driver", "executor")
 
 
@@ -60,11 +64,13 @@ def parts(folder: Path) -> list[Path]:
     return [folder / str(number) for number in range(PARTS)]
 
 
-def deploy(broker: Streams) -> int:
+def deploy(*arguments: str, **values: str) -> int:
     """Releases the job, as it is typed."""
-    place = ["--overlay", "local/spark-driver", "--namespace", NAMESPACE, "--watch", "10s"]
-    values = [f"--value={name}={url(broker.inside)}" for name in ("INPUT", "SINK")]
-    return invoke(["k8s", "deploy", "sessions", *place, *values, *(f"--set={k}={v}" for k, v in SETTINGS.items())])
+    told = [
+        *(f"--value={name}={value}" for name, value in values.items()),
+        *(f"--set={k}={v}" for k, v in SETTINGS.items()),
+    ]
+    return invoke(["k8s", "deploy", *JOB, "--watch", "10s", *told, *arguments])
 
 
 def takes_all(job: Following, broker: Streams) -> None:
@@ -76,13 +82,13 @@ def takes_all(job: Following, broker: Streams) -> None:
 def test_a_job_takes_a_broker_s_streams_and_writes_back_once(
     job: Following, broker: Streams, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ads, arriving = job.ads, parts(tmp_path / "parts")
-    assert deploy(broker) == ExitCode.REFUSED
+    ads, arriving, inside = job.ads, parts(tmp_path / "parts"), url(broker.inside)
+    assert deploy(INPUT=inside, SINK=inside) == ExitCode.REFUSED
     assert "the broker has no such stream: adstream streams create ad-views" in capsys.readouterr().err
     assert not ads.pods("driver")
 
     list(admin.create(broker.outside, ()))
-    assert deploy(broker) == ExitCode.OK
+    assert deploy(INPUT=inside, SINK=inside) == ExitCode.OK
     produce_folder(broker.outside, arriving[0], INPUTS)
     takes_all(job, broker)
     first = job.lead()
@@ -93,24 +99,47 @@ def test_a_job_takes_a_broker_s_streams_and_writes_back_once(
     takes_all(job, broker)
 
     capsys.readouterr()
-    assert invoke(["k8s", "status", "sessions", "--overlay", "local/spark-driver", "--namespace", NAMESPACE]) == 0
+    assert invoke(["k8s", "status", *JOB]) == ExitCode.OK
     assert "0 dead letters" in capsys.readouterr().out
-    assert invoke(["k8s", "delete", "sessions", "--overlay", "local/spark-driver", "--namespace", NAMESPACE]) == 0
+    assert invoke(["k8s", "delete", *JOB]) == ExitCode.OK
     job.gone()
-    metrics = drained_over(broker, job)
+    metrics = drained_over(broker, job, sink=url(broker.outside))
     written = list(committed(broker.outside, "ad-sessions"))
     assert sum(part.num_rows for part in written) == metrics["sessions_upserted"] + metrics["sessions_retracted"]
     assert digest(settled(written, load("ad-sessions"))) == sessions(tmp_path)
 
 
-def drained_over(broker: Streams, job: Following) -> dict[str, int]:
+def test_a_release_beside_what_runs_takes_a_broker_s_streams_from_their_beginning(
+    job: Following, broker: Streams, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ads, arriving = job.ads, parts(tmp_path / "parts")
+    told, small = {"INPUT": url(broker.inside)}, "--set=parallelism=1"
+    list(admin.create(broker.outside, ()))
+    produce_folder(broker.outside, arriving[0], INPUTS)
+    assert deploy(small, "--set=gap=10m", **told) == ExitCode.OK
+    takes_all(job, broker)
+
+    produce_folder(broker.outside, arriving[1], INPUTS)
+    assert deploy(small, "--strategy=blue-green", **told) == ExitCode.OK
+    assert "has caught up with sessions" in capsys.readouterr().err
+    green = replace(job, name=Live.of(Kubectl.found(ads.name), "sessions").name)
+    assert green.name != job.name
+    produce_folder(broker.outside, arriving[2], INPUTS)
+    takes_all(green, broker)
+    assert invoke(["k8s", "delete", *JOB]) == ExitCode.OK
+    green.gone()
+    drained_over(broker, green)
+    assert digest(table(green.output, "ad-sessions", load("ad-sessions"))) == sessions(tmp_path)
+
+
+def drained_over(broker: Streams, job: Following, sink: str = "") -> dict[str, int]:
     """Lets the job emit all that is still open, from here; gives what it counted in all."""
     spec = JobSpec(
         job="sessions",
         engine="local",
         mode="stream",
         input=url(broker.outside),
-        sink=url(broker.outside),
+        sink=sink,
         output=str(job.output),
         checkpoint=str(job.output / "_checkpoint"),
         settings=SETTINGS,
