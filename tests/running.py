@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from common.engines.launch import save_spec
@@ -57,5 +59,12 @@ def killed_after(run: subprocess.Popen[bytes], seconds: float) -> bool:
 
 def kill(run: subprocess.Popen[bytes]) -> None:
     """Kills a run, with all its processes and without a warning."""
-    os.killpg(run.pid, signal.SIGKILL)
+    os.killpg(run.pid, signal.SIGSTOP)  # what stands still starts nothing while its processes are looked up
+    groups = {run.pid}
+    for process in psutil.Process(run.pid).children(recursive=True):
+        with suppress(ProcessLookupError):
+            groups.add(os.getpgid(process.pid))  # an engine that the command line starts has a group of its own
+    for group in groups:
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
     run.wait()

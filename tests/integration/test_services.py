@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from common.services.process import load
 from common.services.stack import SERVICES, Stack
+from common.storage import storage_at
 from common.streams.kafka.subjects import Subject, found, register
 
 pytestmark = pytest.mark.integration
@@ -64,11 +65,9 @@ def test_postgres_decodes_its_log(everything: Stack) -> None:
         assert connection.execute("show wal_level").fetchone() == ("logical",)
 
 
-def test_s3_gives_back_what_it_got(everything: Stack) -> None:
-    url = everything.endpoint("s3", "url")
-    ask(f"{url}/ads", method="PUT")
-    ask(f"{url}/ads/views", b"ten views", "PUT")
-    assert ask(f"{url}/ads/views") == b"ten views"
+def test_s3_gives_back_what_it_got(everything: Stack, place: str) -> None:
+    storage_at(place).write("views", b"ten views")
+    assert storage_at(place).read("views").to_pybytes() == b"ten views"
 
 
 def test_connect_turns_rows_into_records_and_goes_on_after_a_restart(everything: Stack) -> None:
@@ -114,7 +113,7 @@ def read(bootstrap: str, topic: str) -> Iterator[bytes]:
         consumer.close()
 
 
-def test_what_is_stopped_starts_again_with_its_data_and_ports(everything: Stack) -> None:
+def test_what_is_stopped_starts_again_with_its_data_and_ports(everything: Stack, place: str) -> None:
     names = ("kafka", "registry", "postgres", "s3")
     before = {name: load(everything.home / name) for name in names}
     bootstrap, registry = everything.endpoint("kafka", "bootstrap"), everything.endpoint("registry", "url")
@@ -124,8 +123,7 @@ def test_what_is_stopped_starts_again_with_its_data_and_ports(everything: Stack)
     register(registry, subject)
     with psycopg.connect(everything.endpoint("postgres", "url"), autocommit=True) as connection:
         connection.execute("create table kept (id int)")
-    ask(f"{everything.endpoint('s3', 'url')}/kept", method="PUT")
-    ask(f"{everything.endpoint('s3', 'url')}/kept/it", b"it", "PUT")
+    storage_at(place).write("it", b"it")
 
     assert set(everything.down(names)) == set(names)
     assert {name for name, record in everything.status() if record is None} == set(names)
@@ -140,7 +138,7 @@ def test_what_is_stopped_starts_again_with_its_data_and_ports(everything: Stack)
     assert found(registry, "kept-value") == subject
     with psycopg.connect(everything.endpoint("postgres", "url")) as connection:
         assert connection.execute("select count(*) from kept").fetchone() == (0,)
-    assert ask(f"{everything.endpoint('s3', 'url')}/kept/it") == b"it"
+    assert storage_at(place).read("it").to_pybytes() == b"it"
 
 
 def test_a_service_that_runs_is_not_started_twice(everything: Stack) -> None:
