@@ -29,6 +29,8 @@ from tests.k8s.team import ROOT, Team, team
 pytestmark = pytest.mark.k8s
 
 STEPS = 20
+EVENTS = 40
+"""How many views and clicks a step has on average."""
 FILES = 6
 BAD = 400
 FUTURE_MS = 2 * 86_400_000
@@ -121,7 +123,7 @@ def test_a_release_that_the_state_does_not_allow_takes_over_from_one_that_never_
 ) -> None:
     with team("adstream-cli-beside", tmp_path) as ads, ads.acting("deployer"):
         job = Releases(ads, "spark-driver")
-        blue, green = (of_gap(arrived(ads, 21, STEPS), gap) for gap in (10, 25))
+        blue, green = (of_gap(arrived(ads, 21, STEPS, EVENTS), gap) for gap in (10, 25))
         assert blue.table() != green.table(), "nothing is shown by two settings with one answer"
         assert invoke(job.beside("--config", config(blue, tmp_path))) == ExitCode.OK
         assert job.live.revision == "", "a job that does not run is released plainly"

@@ -49,12 +49,12 @@ def steps(ads: Team) -> int:
 
 
 def arrive(ads: Team, number: int, lines: list[str]) -> None:
-    """One more file of each stream."""
-    for stream in ("ad-views", "ad-clicks"):
-        folder = ads.data / "streams" / stream
-        staged = folder.parent / f"{stream}.new"
-        staged.write_text("".join(f"{line}\n" for line in lines if stream == "ad-views"))
-        staged.rename(folder / f"{number:05d}.jsonl")
+    """One more file of each stream, both at about one moment: a job that looks in between would take two steps."""
+    views, clicks = (ads.data / "streams" / stream / f"{number:05d}.jsonl" for stream in ("ad-views", "ad-clicks"))
+    for path, held in ((views, lines), (clicks, [])):
+        path.with_name(f".{path.name}").write_text("".join(f"{line}\n" for line in held))
+    for path in (views, clicks):
+        path.with_name(f".{path.name}").rename(path)
     ads.give(ads.data / "streams")
 
 
