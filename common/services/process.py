@@ -14,7 +14,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -154,11 +153,14 @@ def stop(folder: Path, patience: float) -> bool:
         os.kill(record.pid, signal_)
         deadline = time.monotonic() + patience
         while record.running and time.monotonic() < deadline:
-            _reap(record.pid)
+            _reaped(record.pid)
             time.sleep(POLL_SECONDS)
         if not record.running:
             break
-    _reap(record.pid)
+    # Its threads end after it, and hold its ports until then.
+    deadline = time.monotonic() + patience
+    while not _reaped(record.pid) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
     return True
 
 
@@ -179,6 +181,9 @@ def _born(pid: int) -> int:
     return 0 if fields[0] == "Z" else int(fields[19])
 
 
-def _reap(pid: int) -> None:
-    with suppress(ChildProcessError):  # another process may have started it
-        os.waitpid(pid, os.WNOHANG)
+def _reaped(pid: int) -> bool:
+    """Takes away what remains of a child that has ended; whether nothing remains, or it is not this process's to take."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
