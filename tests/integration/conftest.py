@@ -100,7 +100,11 @@ def services() -> Iterator[Stack]:
     home = Path(tempfile.mkdtemp(prefix="adstream-services-"))
     home.chmod(0o755)
     stack = Stack(home)
-    yield stack
+    with pytest.MonkeyPatch.context() as patch:
+        # The object store asks for those that it was started with, whoever started it.
+        patch.setenv("AWS_ACCESS_KEY_ID", "anybody")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+        yield stack
     list(stack.down())
     shutil.rmtree(home)
 
@@ -125,10 +129,8 @@ def database(services: Stack) -> Iterator[str]:
 
 
 @pytest.fixture
-def place(services: Stack, monkeypatch: pytest.MonkeyPatch) -> str:
+def place(services: Stack) -> str:
     """The URL of an empty place in an object store."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
     list(services.up(["s3"]))
     # One bucket for all: each takes volumes of its own, of which there are few.
     bucket, host = "ads", services.endpoint("s3", "url").removeprefix("http://")
