@@ -44,35 +44,19 @@ def settings(place: str) -> dict[str, str]:
     return told
 
 
-def put_new(place: str, name: str, content: bytes) -> bool:
-    """Writes an object unless there is one already.
+def client(place: str) -> Any:
+    """A client of a place, as of `settings`; one a process, as its threads do not outlive a fork.
 
-    Args:
-        place: As of `settings`. Credentials come from the environment, as `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
-        name: Its name, below the place.
-        content: What it is to hold.
-
-    Returns:
-        Whether it was written; if not, another one stands there, or is being written.
+    Credentials come from the environment, as `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
 
     Raises:
-        OSError: The store does not serve it.
         AdstreamError: obstore is not installed (`UNAVAILABLE`).
     """
-    obstore = _library()
-    store = _opened(place, os.getpid())
-    try:
-        obstore.put(store, name, content, mode="create", use_multipart=False)
-    except obstore.exceptions.AlreadyExistsError:
-        return False
-    except obstore.exceptions.BaseError as error:
-        raise OSError(str(error)) from error
-    return True
+    return _opened(place, os.getpid())
 
 
 @cache
 def _opened(place: str, process: int) -> Any:
-    """A client of a place; one a process, as its threads do not outlive a fork."""
     url = urlsplit(place)
     return _library().store.S3Store(
         url.netloc,
@@ -81,6 +65,30 @@ def _opened(place: str, process: int) -> Any:
         client_options={"connect_timeout": timedelta(seconds=CONNECT_SECONDS)},
         retry_config={"max_retries": ATTEMPTS, "retry_timeout": timedelta(seconds=ATTEMPTS_SECONDS)},
     )
+
+
+def put_new(store: Any, name: str, content: bytes) -> bool:
+    """Writes an object unless there is one already.
+
+    Args:
+        store: A `client`.
+        name: Its name, below the client's place.
+        content: What it is to hold.
+
+    Returns:
+        Whether it was written; if not, another one stands there, or is being written.
+
+    Raises:
+        OSError: The store does not serve it.
+    """
+    obstore = _library()
+    try:
+        obstore.put(store, name, content, mode="create", use_multipart=False)
+    except obstore.exceptions.AlreadyExistsError:
+        return False
+    except obstore.exceptions.BaseError as error:
+        raise OSError(str(error)) from error
+    return True
 
 
 def _library() -> Any:

@@ -28,7 +28,7 @@ from pyarrow import fs
 from common.errors import AdstreamError, ExitCode
 from common.files import staged
 from common.retry import OUTAGE_SECONDS, retry
-from common.s3 import S3, put_new
+from common.s3 import S3, client, put_new
 
 REMOTE = "://"
 
@@ -237,7 +237,8 @@ class ObjectStore:
                 return self.read(name).to_pybytes()
             self.write(name, content)
             return self.read(name).to_pybytes()
-        while not self._asked(name, lambda *_: put_new(self.place, name, content)):
+        store = client(self.place)  # a library that is missing is not waited for, as a service is
+        while not self._asked(name, lambda *_: put_new(store, name, content)):
             # What stands there may not be whole yet, or be dropped again in this moment.
             with suppress(FileNotFoundError):
                 return self.read(name).to_pybytes()
