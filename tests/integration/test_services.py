@@ -30,7 +30,7 @@ def everything(services: Stack) -> Stack:
 
 
 def ask(url: str, body: object = None, method: str | None = None) -> Any:
-    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
     with urllib.request.urlopen(request, timeout=20) as response:
         return response.read()

@@ -93,6 +93,8 @@ def test_a_team_over_its_quota_is_refused_and_its_neighbour_s_job_goes_on(here: 
     neighbour.kubectl("delete", "deployment", "sessions-driver")
     job.gone()
     drained(case, job)
+    assert "created" in neighbour.said("apply", "--filename=-", text=pod("small"))
+    assert "created" in neighbour.said("apply", "--filename=-", text=pod("large", "5Gi"))
 
 
 def refused_for_want_of_memory(ads: Team, name: str) -> None:
