@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
@@ -14,6 +15,16 @@ from common.errors import AdstreamError, ExitCode
 S3 = "s3://"
 OPTIONS = ("endpoint_override", "scheme", "region")
 """The options of a URL that these clients know."""
+_REMEDIES: Mapping[str, str] = {
+    "NoSuchBucket": "make the bucket, or correct the URL",
+    "AccessDenied": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a user's that may read and write there",
+    "InvalidAccessKeyId": "correct AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "correct AWS_SECRET_ACCESS_KEY",
+    "PermanentRedirect": "add region=… to the URL",
+}
+"""The codes of S3 that no waiting cures."""
+_CODE = re.compile(r"<Code>(\w+)</Code>|AWS Error (\w+)")
+"""A code in the text of a failure, as S3 writes it and as PyArrow does (`ACCESS_DENIED`)."""
 ATTEMPTS = 3
 ATTEMPTS_SECONDS, CONNECT_SECONDS = 10, 5
 """A client gives up early: who waits for a service that is away is common/retry.py."""
@@ -42,6 +53,17 @@ def settings(place: str) -> dict[str, str]:
     if "region" in options:
         told["aws_region"] = options["region"]
     return told
+
+
+def remedy(failure: str) -> str | None:
+    """What to do about a failure that no waiting cures; None of one that may pass.
+
+    Args:
+        failure: Its text, as Delta's library, obstore or PyArrow gives it.
+    """
+    said = _CODE.search(failure)
+    code = (said[1] or said[2].replace("_", "")).lower() if said else ""
+    return next((then for known, then in _REMEDIES.items() if known.lower() == code), None)
 
 
 def client(place: str) -> Any:

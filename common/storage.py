@@ -28,7 +28,7 @@ from pyarrow import fs
 from common.errors import AdstreamError, ExitCode
 from common.files import staged
 from common.retry import OUTAGE_SECONDS, retry
-from common.s3 import S3, client, put_new
+from common.s3 import S3, client, put_new, remedy
 
 REMOTE = "://"
 
@@ -284,7 +284,7 @@ class ObjectStore:
 
         Raises:
             FileNotFoundError: It has no such file.
-            AdstreamError: It does not answer (`UNAVAILABLE`).
+            AdstreamError: It does not answer (`UNAVAILABLE`), or refuses it, which no waiting cures.
         """
         files, root = _opened(self.place, os.getpid())
 
@@ -295,6 +295,8 @@ class ObjectStore:
                 raise
             except OSError as error:
                 reason = _REQUEST.sub("", str(error).partition("\n")[0])
+                if then := remedy(str(error)):
+                    raise AdstreamError(f"storage '{self.place}' refuses it ({reason})", then) from error
                 raise AdstreamError(
                     f"storage '{self.place}' does not serve it ({reason})",
                     "start it (adstream services up s3), or correct the URL",

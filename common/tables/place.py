@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from common.errors import AdstreamError, ExitCode, is_full_disk
-from common.s3 import ATTEMPTS, ATTEMPTS_SECONDS, CONNECT_SECONDS, OPTIONS, given, settings
+from common.s3 import ATTEMPTS, ATTEMPTS_SECONDS, CONNECT_SECONDS, OPTIONS, given, remedy, settings
 from common.storage import below, is_remote, storage_at
 from common.streams.delta import DELTA_LOG, delta_library
 
@@ -26,14 +26,6 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _CODE = re.compile(r"<Code>([^<]*)</Code>\s*(?:<Message>([^<]*)</Message>)?")
 _STORE = ("S3 error", "Error performing", "169.254.169.254")
 """What stands in the text of a failure that came from the object store: it has no type of its own."""
-_WRONG: Mapping[str, str] = {
-    "NoSuchBucket": "make the bucket, or correct the URL",
-    "AccessDenied": "give credentials that may read and write there",
-    "InvalidAccessKeyId": "correct AWS_ACCESS_KEY_ID",
-    "SignatureDoesNotMatch": "correct AWS_SECRET_ACCESS_KEY",
-    "PermanentRedirect": "add region=… to the URL",
-}
-"""The codes of S3 that no waiting cures."""
 
 
 @dataclass(frozen=True)
@@ -184,8 +176,8 @@ def _unserved(name: str, text: str) -> AdstreamError:
     said = _CODE.search(text)
     code, message = (said[1], said[2] or "") if said else ("", _innermost(text))
     reason = ": ".join(part for part in (code, message.strip(" .")) if part)
-    if code in _WRONG:
-        return AdstreamError(f"{name} can't be reached ({reason})", _WRONG[code])
+    if then := remedy(text):
+        return AdstreamError(f"{name} can't be reached ({reason})", then)
     return AdstreamError(
         f"{name} is not served ({reason})",
         "start it (adstream services up s3), or correct the URL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,6 +23,8 @@ from pyarrow import fs
 from common.cli.main import invoke
 from common.contracts.contract import load
 from common.operators.step import END
+from common.services import s3
+from common.services.process import start, stop
 from common.services.stack import Stack
 from common.streams.kafka import admin
 from common.streams.kafka.address import PASSWORD, Address
@@ -137,6 +140,20 @@ def place(services: Stack) -> str:
     url = f"s3://{bucket}/{uuid4().hex[:8]}?endpoint_override={host}&scheme=http&region=us-east-1"
     fs.FileSystem.from_uri(f"{url}&allow_bucket_creation=true")[0].create_dir(bucket)
     return url
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[str]:
+    """The URL of a place in an object store that has one user."""
+    keys, folder = [{"accessKey": "writer", "secretKey": "right"}], tmp_path / "s3"
+    allowed = {"identities": [{"name": "writer", "credentials": keys, "actions": ["Admin", "Read", "Write", "List"]}]}
+    folder.mkdir()
+    (folder / "identities.json").write_text(json.dumps(allowed))
+    prepared = s3.launch(folder, {})
+    guarding = [*prepared.command, f"-s3.config={folder / 'identities.json'}"]
+    record = start("s3", folder, replace(prepared, command=guarding), s3.PATIENCE)
+    yield f"s3://ads/there?endpoint_override={record.endpoints['url'].removeprefix('http://')}&scheme=http"
+    stop(folder, s3.PATIENCE)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,6 @@ from common.engines.registry import command, environment
 from common.errors import AdstreamError, ExitCode
 from common.runtime.run import Run
 from common.runtime.spec import JobSpec
-from common.services import s3
-from common.services.process import start, stop
 from common.services.stack import Stack
 from common.storage import below, storage_at
 from common.streams.delta import delta_library
@@ -320,20 +317,6 @@ def test_missing_credentials_are_named(
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     line = "there are no credentials for it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     check_one_line(adstream, tmp_path, place, ExitCode.REFUSED, line)
-
-
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[str]:
-    """The URL of a place in an object store that has one user."""
-    keys, folder = [{"accessKey": "writer", "secretKey": "right"}], tmp_path / "s3"
-    allowed = {"identities": [{"name": "writer", "credentials": keys, "actions": ["Admin", "Read", "Write", "List"]}]}
-    folder.mkdir()
-    (folder / "identities.json").write_text(json.dumps(allowed))
-    prepared = s3.launch(folder, {})
-    guarding = [*prepared.command, f"-s3.config={folder / 'identities.json'}"]
-    record = start("s3", folder, replace(prepared, command=guarding), s3.PATIENCE)
-    yield f"s3://ads/there?endpoint_override={record.endpoints['url'].removeprefix('http://')}&scheme=http"
-    stop(folder, s3.PATIENCE)
 
 
 @pytest.mark.parametrize(

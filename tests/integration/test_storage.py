@@ -13,6 +13,7 @@ from common.contracts.contract import load
 from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
 from common.engines.registry import available
+from common.errors import ExitCode
 from common.storage import storage_at
 from common.streams.materialise import digest, table
 from tests.integration.conftest import Adstream
@@ -83,3 +84,17 @@ def test_a_torn_object_is_named(place: str, adstream: Adstream, tmp_path: Path) 
     storage.write(torn, storage.read(torn).to_pybytes()[:-10])
     said = adstream("checkpoints", "verify", "sessions", "--output", out)
     assert said.code == 1 and torn in said.out
+
+
+@pytest.mark.parametrize(("key", "secret"), [("nobody", "right"), ("writer", "wrong")])
+def test_wrong_credentials_are_refused_and_not_waited_for(
+    guarded: str, adstream: Adstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, secret: str
+) -> None:
+    ads = tmp_path / "ads"
+    generate(GeneratorSettings(events=300, users=50, files=1, malformed=0.0), ads, "parquet")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    line = ("run", "sessions", "--engine", "local", "--mode", "stream", "--until-caught-up", "--input", ads)
+    said = adstream(*line, "--output", tmp_path / "out", "--checkpoint", guarded)
+    assert said.code is ExitCode.REFUSED and "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in said.err, said.err
+    assert "trying again" not in said.err
