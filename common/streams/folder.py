@@ -1,12 +1,19 @@
 """A folder as a broker: `ROOT/<stream>/*.jsonl|*.avro|*.parquet`, each file an arrival.
 
-Files are taken in name order. Those that share the name before the first `.` (the parts that
+Files are taken in the order of their names before the first `.`; those that share it (the parts that
 parallel tasks wrote) are one arrival. Names that begin with `_` or `.` are not data. A file must be
 complete when it appears: write it elsewhere and rename it into place.
+
+Files do not appear together. Where their names end in `.of<N>.<ext>`, as in `000000007.r0p1.of2.jsonl`, an arrival is
+taken once all N are there; the parts of any other must be there before a job looks.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -16,6 +23,9 @@ from common.errors import AdstreamError
 from common.streams.parquet_file import row_group_ranges
 
 SUFFIXES = (".jsonl", ".avro", ".parquet")
+_OF = re.compile(r"\.of(\d+)\.\w+$")
+
+log = logging.getLogger("adstream")
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,11 @@ class Split:
     @property
     def order(self) -> str:
         """Sorts the splits of a partition as they stand in it."""
-        return f"{Path(self.path).name if self.number < 0 else ''}/{self.start:020d}"
+        if self.number >= 0:
+            return f"/{self.start:020d}"
+        name = Path(self.path).name
+        # As files are taken: a plain name would put `a-b.jsonl` before `a.jsonl`.
+        return f"{arrival_of(name)}\0{name}/{self.start:020d}"
 
 
 @dataclass(frozen=True)
@@ -60,10 +74,37 @@ class Position:
     Attributes:
         counts: How many arrivals.
         last: The name of the last one.
+        present: How many arrivals were there up to that one when it was taken; files that were taken may be deleted.
+        parts: How many files it had, if their names do not say how many it has.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     last: Mapping[str, str] = field(default_factory=dict)
+    present: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Files of a stream that are taken together.
+
+    Attributes:
+        name: What their names begin with.
+        files: Their names, in order.
+    """
+
+    name: str
+    files: tuple[str, ...]
+
+    @property
+    def declared(self) -> set[int]:
+        """How many files the names say there are; empty where none says so, more than one while a step is replaced."""
+        return {int(found[1]) for found in map(_OF.search, self.files) if found}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its files are there, as far as their names tell."""
+        return not self.declared or self.declared == {len(self.files)}
 
 
 @dataclass(frozen=True)
@@ -100,7 +141,7 @@ class FolderSource:
             raise AdstreamError(f"input folder '{root}' does not exist", "give --input a folder of streams")
         source = cls(str(root), tuple(streams))
         for stream in source.streams:
-            source.files(stream)
+            source.arrivals(stream)
         return source
 
     @property
@@ -119,17 +160,19 @@ class FolderSource:
         """The next arrival of every stream that has one; None when all were taken.
 
         Raises:
-            AdstreamError: A file appeared that sorts before those already taken.
+            AdstreamError: A file appeared that sorts before those already taken, or a part of an arrival is missing.
         """
-        counts, last = dict(position.counts), dict(position.last)
         splits: list[Split] = []
+        counts, last = dict(position.counts), dict(position.last)
+        present, parts = dict(position.present), dict(position.parts)
         for stream in self.streams:
-            arrival = self._next(stream, counts.get(stream, 0), last.get(stream))
-            if arrival is not None:
-                name, files = arrival
-                splits += [Split(stream, str(path)) for path in files]
-                counts[stream], last[stream] = counts.get(stream, 0) + 1, name
-        return Arrivals(tuple(splits), Position(counts, last), _arrived(splits)) if splits else None
+            arrivals = self.arrivals(stream)
+            behind = self._behind(stream, arrivals, position)
+            if behind < len(arrivals) and (arrival := arrivals[behind]).is_whole:
+                splits += [Split(stream, self._path(stream, file)) for file in arrival.files]
+                counts[stream], last[stream] = counts.get(stream, 0) + 1, arrival.name
+                present[stream], parts[stream] = behind + 1, 0 if arrival.declared else len(arrival.files)
+        return Arrivals(tuple(splits), Position(counts, last, present, parts), _arrived(splits)) if splits else None
 
     def everything(self, split_bytes: int) -> tuple[Split, ...]:
         """All there is, for a run in `batch` mode.
@@ -140,32 +183,80 @@ class FolderSource:
         Raises:
             AdstreamError: The footer of a Parquet file can't be read.
         """
-        files = (Split(stream, str(path)) for stream in self.streams for path in self.files(stream))
-        return cut(files, split_bytes)
+        taken = []
+        for stream in self.streams:
+            for arrival in self.arrivals(stream):
+                if arrival.is_whole:
+                    taken += [Split(stream, self._path(stream, file)) for file in arrival.files]
+                else:
+                    log.warning("%s is left out", self._lacking(stream, arrival))
+        return cut(taken, split_bytes)
 
-    def _next(self, stream: str, taken: int, last: str | None) -> tuple[str, tuple[Path, ...]] | None:
-        arrivals = [(name, tuple(files)) for name, files in groupby(self.files(stream), key=_arrival)]
-        behind = [name for name, _ in arrivals if last is not None and name <= last]
-        if len(behind) > taken:
+    def arrivals(self, stream: str) -> list[Arrival]:
+        """What has arrived in a stream, in order; only of the last arrival may files be missing.
+
+        Raises:
+            AdstreamError: The folder is missing, or holds a file of another kind; or files of an earlier arrival are
+                missing.
+        """
+        arrivals = [Arrival(name, tuple(files)) for name, files in groupby(self._names(stream), arrival_of)]
+        for arrival in arrivals[:-1]:
+            if not arrival.is_whole:
+                raise AdstreamError(
+                    f"{self._lacking(stream, arrival)}, and '{arrivals[-1].name}' is there already",
+                    "put the missing files back, or take those of this arrival away",
+                )
+        return arrivals
+
+    def _behind(self, stream: str, arrivals: list[Arrival], position: Position) -> int:
+        """How many arrivals were taken, of those that are there."""
+        last = position.last.get(stream)
+        if last is None:
+            return 0
+        behind = bisect_right(arrivals, last, key=lambda arrival: arrival.name)
+        known = position.present.get(stream, position.counts[stream])
+        if behind > known:
             raise AdstreamError(
-                f"stream '{stream}' in '{self.root}': {len(behind)} files sort up to '{last}', but {taken} were taken",
+                f"stream '{stream}' in '{self.root}': {behind} files sort up to '{last}', but {known} were taken",
                 "name new files so that they sort after the old ones",
             )
-        return next(iter(arrivals[len(behind) :]), None)
+        parts, latest = position.parts.get(stream, 0), arrivals[behind - 1] if behind else None
+        if parts and latest is not None and latest.name == last and len(latest.files) > parts:
+            raise AdstreamError(
+                f"stream '{stream}' in '{self.root}': '{last}' has {len(latest.files)} files, but {parts} were taken",
+                "give what came later a name of its own; or let names tell how many there are, as in "
+                f"{last}.1.of{len(latest.files)}{Path(latest.files[0]).suffix}",
+            )
+        return behind
+
+    def _lacking(self, stream: str, arrival: Arrival) -> str:
+        told = " or ".join(map(str, sorted(arrival.declared)))
+        return f"stream '{stream}' in '{self.root}': '{arrival.name}' has {len(arrival.files)} of {told} files"
+
+    def _path(self, stream: str, file: str) -> str:
+        return str(Path(self.root, stream, file))
 
     def files(self, stream: str) -> list[Path]:
+        """All files of a stream, in order."""
+        return [Path(self.root, stream, name) for name in self._names(stream)]
+
+    def _names(self, stream: str) -> list[str]:
+        """The names of a stream's files, in order. It is asked at each step, so it makes nothing else of them."""
         folder = Path(self.root) / stream
         if not folder.is_dir():
             raise AdstreamError(f"stream '{stream}': no folder '{folder}'", f"put its files into {folder}")
-        files = [path for path in folder.iterdir() if path.name[0] not in "._"]
-        if (folder / "_delta_log").exists():
+        with os.scandir(folder) as entries:
+            there = [entry.name for entry in entries]
+        if "_delta_log" in there:
             raise AdstreamError(f"'{folder}' is a Delta table, not a stream of files", "export its changes to files")
-        for path in files:
-            if path.suffix not in SUFFIXES:
+        names = [name for name in there if name[0] not in "._"]
+        for name in names:
+            if not name.endswith(SUFFIXES):
                 raise AdstreamError(
-                    f"'{path}': unknown kind of file", f"streams are made of *{', *'.join(SUFFIXES)}; move it away"
+                    f"'{folder / name}': unknown kind of file",
+                    f"streams are made of *{', *'.join(SUFFIXES)}; move it away",
                 )
-        return sorted(files, key=lambda path: (_arrival(path), path.name))
+        return sorted(names, key=lambda name: (arrival_of(name), name))
 
 
 def cut(files: Iterable[Split], split_bytes: int) -> tuple[Split, ...]:
@@ -194,8 +285,9 @@ def _arrived(files: Iterable[Split]) -> int:
     return max(Path(file.path).stat().st_mtime_ns for file in files) // 1_000_000
 
 
-def _arrival(path: Path) -> str:
-    return path.name.partition(".")[0]
+def arrival_of(name: str) -> str:
+    """The arrival that a file belongs to, from its name."""
+    return name.partition(".")[0]
 
 
 def _ranges(path: Path, split_bytes: int) -> Iterator[tuple[int, int]]:

@@ -1,7 +1,8 @@
 """Streams as output, delivered step by step, each step exactly once.
 
-    OUT/<stream>/<step>.<part>.<ext>     formats jsonl, avro, parquet; always complete
-    OUT/<stream>/                        a Delta table (delta.py)
+    OUT/<stream>/<step>.<part>.<ext>          formats jsonl, avro, parquet; always complete
+    OUT/<stream>/<step>.<part>.of<N>.<ext>    likewise, one of N: who follows the folder waits for all of them
+    OUT/<stream>/                             a Delta table (delta.py)
 
 A step that is taken again replaces what it delivered before: its name is its identity.
 """
@@ -18,7 +19,7 @@ from common.contracts.contract import Contract
 from common.errors import AdstreamError
 from common.streams.delta import DELTA_LOG, DeltaSink
 from common.streams.encode import open_encoder
-from common.streams.staging import Part, PartWriter, by_stream, drop_staged, step_of
+from common.streams.staging import Part, PartWriter, by_stream, drop_staged, is_of_a_step, step_of
 
 __all__ = ["FORMATS", "FolderSink", "Part", "PartWriter", "Sink", "open_sink"]
 
@@ -99,9 +100,9 @@ class FolderSink:
         return PartWriter(Path(self.root), step, part, f".{self.format}", self.contracts, open_encoder)
 
     def deliver(self, step: str, parts: Iterable[Part]) -> None:
-        """As `Sink.deliver`. Readers may see a step half delivered, but never half a file."""
+        """As `Sink.deliver`. Readers may see a step half delivered, but know it by its names; never half a file."""
         for stream, staged in by_stream(step, tuple(parts), self.contracts).items():
-            targets = [self._target(stream, path) for path in staged]
+            targets = [self._target(stream, path, len(staged)) for path in staged]
             if len(set(targets)) < len(targets):
                 raise ValueError(f"step '{step}': two parts of '{stream}' have one name: {sorted(map(str, targets))}")
             for path, target in zip(staged, targets, strict=True):
@@ -121,8 +122,10 @@ class FolderSink:
                     f"output '{self.root}/{stream}' is a Delta table, but the format is {self.format}",
                     "choose another --output folder, or --format delta",
                 )
-            for path in self._delivered(stream):
-                if step_of(path.name) >= step:
+            for path in reversed(
+                self._delivered(stream)
+            ):  # so a step that lacks a part is the last one, as in `deliver`
+                if is_of_a_step(path.name) and step_of(path.name) >= step:
                     path.unlink()
 
     def delivered(self) -> int:
@@ -135,9 +138,10 @@ class FolderSink:
         for stream in self.contracts:
             shutil.rmtree(Path(self.root) / stream, ignore_errors=True)
 
-    def _target(self, stream: str, staged: Path) -> Path:
+    def _target(self, stream: str, staged: Path, parts: int) -> Path:
         step, part, *_ = staged.name.split(".")
-        return Path(self.root) / stream / f"{step}.{part}.{self.format}"
+        told = f".of{parts}" if parts > 1 else ""
+        return Path(self.root) / stream / f"{step}.{part}{told}.{self.format}"
 
     def _delivered(self, stream: str) -> list[Path]:
         folder = Path(self.root) / stream

@@ -6,6 +6,7 @@ OUT/_staging/<stream>/<step>.<part>.<attempt>.<ext>
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 STAGING = "_staging"
+_STEPS = re.compile(r"(\d{9}|batch)\.\w+\.")
 WRITE_ROWS = 131_072
 """How many rows are encoded at once; what a bucket's step gives is much less."""
 WRITE_BYTES = 64 * 2**20
@@ -145,6 +147,11 @@ class _File:
 def step_of(name: str) -> str:
     """The step that a staged or delivered file belongs to, from its name."""
     return name.partition(".")[0]
+
+
+def is_of_a_step(name: str) -> bool:
+    """Whether a delivered file has the name that steps give, `<step>.<part>.…`; all other files are somebody else's."""
+    return _STEPS.match(name) is not None
 
 
 def number_of(step: str) -> int:

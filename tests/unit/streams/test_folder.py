@@ -46,7 +46,8 @@ def test_a_position_goes_on_where_it_was_even_after_pickling(tmp_path: Path) -> 
     opened = source(tmp_path, ["a.jsonl"], ["a.jsonl"])
     first = opened.next_step(Position())
     assert first is not None
-    assert first.position == Position({"ad-views": 1, "ad-clicks": 1}, {"ad-views": "a", "ad-clicks": "a"})
+    one = {"ad-views": 1, "ad-clicks": 1}
+    assert first.position == Position(one, {"ad-views": "a", "ad-clicks": "a"}, present=one, parts=one)
     assert opened.next_step(first.position) is None
     (tmp_path / "ad-clicks" / "b.jsonl").touch()
     again = pickle.loads(pickle.dumps(opened))  # noqa: S301 its own
@@ -78,6 +79,49 @@ def test_files_that_were_taken_may_be_deleted(tmp_path: Path) -> None:
     assert first is not None
     (tmp_path / "ad-views" / "a.jsonl").unlink()
     assert steps(opened, first.position) == [["v/b.jsonl"]]
+
+
+def test_a_file_that_sorts_before_what_was_taken_is_refused_where_some_of_that_was_deleted(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["a.jsonl", "c.jsonl"], [])
+    first = opened.next_step(Position())
+    assert first is not None
+    (tmp_path / "ad-views" / "a.jsonl").unlink()
+    second = opened.next_step(first.position)
+    assert second is not None
+    (tmp_path / "ad-views" / "b.jsonl").touch()
+    with pytest.raises(AdstreamError, match="2 files sort up to 'c', but 1 were taken"):
+        opened.next_step(second.position)
+
+
+def test_a_part_that_comes_after_its_arrival_was_taken_is_refused(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["a.1.jsonl"], [])
+    first = opened.next_step(Position())
+    assert first is not None
+    (tmp_path / "ad-views" / "a.2.jsonl").touch()
+    with pytest.raises(AdstreamError, match=r"'a' has 2 files, but 1 were taken: .* as in a\.1\.of2\.jsonl"):
+        opened.next_step(first.position)
+
+
+def test_an_arrival_whose_names_say_how_many_there_are_is_taken_once_all_are_there(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["a.0.of2.jsonl"], ["a.jsonl"])
+    assert steps(opened) == [["c/a.jsonl"]]
+    (tmp_path / "ad-views" / "a.1.of2.jsonl").touch()
+    assert steps(opened) == [["v/a.0.of2.jsonl", "v/a.1.of2.jsonl", "c/a.jsonl"]]
+    assert len(opened.everything(100)) == 2
+    (tmp_path / "ad-views" / "a.0.of3.jsonl").touch()  # the step is replaced by one with other parts
+    assert steps(opened) == [["c/a.jsonl"]]
+    assert [split.stream for split in opened.everything(100)] == ["ad-clicks"]
+    (tmp_path / "ad-views" / "b.jsonl").touch()
+    with pytest.raises(AdstreamError, match="'a' has 3 of 2 or 3 files, and 'b' is there already"):
+        opened.next_step(Position())
+
+
+def test_splits_sort_as_files_are_taken(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["a.jsonl", "a-b.jsonl", "a+c.1.jsonl", "a.2.jsonl"], [])
+    taken = [name for step in steps(opened) for name in step]
+    splits = opened.everything(10)
+    in_order = list(dict.fromkeys(f"v/{Path(split.path).name}" for split in sorted(splits, key=lambda s: s.order)))
+    assert in_order == taken == ["v/a.2.jsonl", "v/a.jsonl", "v/a+c.1.jsonl", "v/a-b.jsonl"]
 
 
 @pytest.mark.parametrize(

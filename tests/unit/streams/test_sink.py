@@ -11,6 +11,7 @@ import pytest
 
 from common.contracts.contract import load
 from common.errors import AdstreamError
+from common.streams.folder import FolderSource, Position
 from common.streams.materialise import records, table
 from common.streams.sink import FORMATS, Part, Sink, open_sink
 from tests.unit.streams.strategies import as_table
@@ -104,6 +105,47 @@ def test_a_killed_delivery_is_completed_when_the_step_is_taken_again(kind: str, 
     sink.recover(ZERO)
     sink.deliver(ZERO, stage(sink, ZERO, a=rows(1), b=rows(2)))
     assert delivered(tmp_path) == [1, 2]
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_who_follows_the_output_takes_whole_steps(parts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink, follower = open_sink(tmp_path, "jsonl", CONTRACTS), FolderSource(str(tmp_path), (STREAM,))
+    sink.deliver(ZERO, stage(sink, ZERO, **{f"p{number}": rows(number) for number in range(2)}))
+    first = follower.next_step(Position())
+    assert first is not None and len(first.splits) == 2
+
+    seen: list[int] = []
+    replace = Path.replace
+
+    def looked_at(path: Path, target: Path) -> Path:
+        arrivals = follower.next_step(first.position)
+        seen.append(len(arrivals.splits) if arrivals else 0)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", looked_at)
+    sink.deliver(ONE, stage(sink, ONE, **{f"p{number}": rows(number) for number in range(parts)}))
+    second = follower.next_step(first.position)
+    assert seen == [0] * parts and second is not None and len(second.splits) == parts
+    # A job that was killed before it noted the step delivers it again, maybe in other parts.
+    sink.recover(ONE)
+    assert follower.next_step(second.position) is None
+    sink.deliver(ONE, stage(sink, ONE, a=rows(0, 1, 2)))
+    sink.deliver(TWO, stage(sink, TWO, a=rows(7)))
+    third = follower.next_step(second.position)
+    assert third is not None and [Path(split.path).name for split in third.splits] == [f"{TWO}.a.jsonl"]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "avro", "parquet"])
+def test_files_of_others_stay(kind: str, tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, kind, CONTRACTS)
+    sink.deliver(ONE, stage(sink, ONE, a=rows(1)))
+    others = [
+        tmp_path / STREAM / name for name in ("000001.jsonl", "part-7.parquet", f"{TWO}~000001.jsonl", "b.a.jsonl")
+    ]
+    for path in others:
+        path.touch()
+    sink.recover(ZERO)
+    assert sorted((tmp_path / STREAM).iterdir()) == sorted(others)
 
 
 @EVERY
