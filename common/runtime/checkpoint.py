@@ -27,7 +27,7 @@ from common.errors import AdstreamError, ExitCode
 from common.operators.step import END, Operator
 from common.runtime.bucket import Kept
 from common.runtime.clock import Clock
-from common.runtime.keyed import Segments, Stored, unreadable
+from common.runtime.keyed import Segments, Stored, check_sum, unreadable
 from common.storage import Storage, storage_at
 from common.streams.folder import Position
 from common.streams.source import PLANS
@@ -238,7 +238,9 @@ class Checkpoint:
         name = stored.paths[0]
         try:
             # Single-threaded: engines call it from many workers at once. A file is opened faster than a data set.
-            with pq.ParquetFile(pa.BufferReader(self.storage.read(name))) as file:
+            content = self.storage.read(name)
+            check_sum(self.place, name, content, stored.sums[0])
+            with pq.ParquetFile(pa.BufferReader(content)) as file:
                 return file.read(use_threads=False).cast(schema)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(self.place, name, error) from error

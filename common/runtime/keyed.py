@@ -6,13 +6,15 @@ binary search in the mapped files, the newest segment first. Before segments bec
 those that are not much smaller than what follows them, so that a row is rewritten a few times in its life, not once a step.
 
 A step has hundreds of small segments: so they are streams and not Arrow files, which repeat their schema at the end and
-which pyarrow opens by way of other threads. How many rows one must have is known from elsewhere, so a torn one is found.
+which pyarrow opens by way of other threads. Their sums are known from elsewhere, so a torn or rotten one is found.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from zlib import crc32
 
@@ -29,6 +31,8 @@ from common.storage import storage_at
 HASH, GONE = "__hash", "__gone"
 GROWTH = 4
 """A segment stays as it is while it has over `GROWTH` times the rows of all that follow it."""
+SMALL_BYTES = 2**20
+"""A segment up to this size is compared with its sum whenever it is read; that takes less than opening its file."""
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -80,10 +84,10 @@ class Segments:
         """
         found: list[pa.Table] = []
         hashes = hash64(keys)
-        for path, count in zip(reversed(stored.paths), reversed(stored.rows), strict=True):
+        for place in reversed(range(len(stored.paths))):
             if not len(keys):
                 break
-            rows, known = _find(self._read(path, count), keys, hashes, key)
+            rows, known = _find(self._read(stored, place), keys, hashes, key)
             if rows.num_rows:
                 found.append(keep(rows, ~rows[GONE].to_numpy()).select(schema.names))
                 keys, hashes = keys.filter(pa.array(~known)), hashes[~known]
@@ -123,17 +127,23 @@ class Segments:
 
     def _read_all(self, stored: Stored, first: int = 0) -> list[pa.Table]:
         """The segments from one on, oldest first."""
-        files = zip(stored.paths[first:], stored.rows[first:], strict=True)
-        return [self._read(path, rows) for path, rows in files]
+        return [self._read(stored, place) for place in range(first, len(stored.paths))]
 
-    def _read(self, path: str, rows: int) -> pa.Table:
+    def _read(self, stored: Stored, place: int) -> pa.Table:
+        path = stored.paths[place]
         try:
-            segment = pa.ipc.open_stream(storage_at(self.root).read(path)).read_all()
+            content = storage_at(self.root).read(path)
+            self._check(path, content, stored.sums[place])
+            return pa.ipc.open_stream(content).read_all()
         except (OSError, pa.ArrowException) as error:
             raise unreadable(self.root, path, error) from error
-        if segment.num_rows != rows:
-            raise unreadable(self.root, path, f"{segment.num_rows} rows of {rows}")
-        return segment
+
+    def _check(self, path: str, content: pa.Buffer, checksum: int) -> None:
+        whole = _whole(self.root, os.getpid())
+        if (path, checksum) not in whole:
+            check_sum(self.root, path, content, checksum)
+            if content.size > SMALL_BYTES:
+                whole.add((path, checksum))
 
     def _write(self, path: str, segment: pa.Table) -> int:
         """Writes a segment; gives its sum."""
@@ -143,6 +153,22 @@ class Segments:
         written = content.getvalue()
         storage_at(self.root).write(path, written)
         return crc32(written)
+
+
+@cache
+def _whole(root: str, process: int) -> set[tuple[str, int]]:
+    """The large segments that a process has compared with their sums: they are mapped, and used at each step."""
+    return set()
+
+
+def check_sum(root: str, name: str, content: pa.Buffer, checksum: int) -> None:
+    """Compares the bytes of a state file with what they were when it was written.
+
+    Raises:
+        AdstreamError: They are others.
+    """
+    if crc32(content) != checksum:
+        raise unreadable(root, name, "its bytes are not those that were written")
 
 
 def unreadable(root: str, name: str, reason: Exception | str) -> AdstreamError:

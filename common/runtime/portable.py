@@ -18,6 +18,7 @@ from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from common.errors import AdstreamError
@@ -35,7 +36,17 @@ from common.topology.plan import Plan, Stage
 MANIFEST = "manifest.json"
 FORMAT = "adstream-checkpoint-1"
 BUCKET = "__bucket"
-OFFSETS = pa.schema([("partition", pa.string()), ("next", pa.int64()), ("last", pa.string())])
+_OF_FILES = ("last", "present", "parts")
+"""What a position knows of a folder, beside how much was taken of it."""
+OFFSETS = pa.schema(
+    [
+        ("partition", pa.string()),
+        ("next", pa.int64()),
+        ("last", pa.string()),
+        ("present", pa.int64()),
+        ("parts", pa.int64()),
+    ]
+)
 WATERMARKS = pa.schema([("partition", pa.string()), ("latest", pa.int64()), ("heard", pa.int64())])
 DUE = pa.schema([("round", pa.int32()), ("bucket", pa.int32()), ("due", pa.int64()), ("gauges", pa.string())])
 
@@ -145,11 +156,18 @@ def _state(checkpoint: Checkpoint, stage: Stage, manifest: Manifest) -> pa.Table
 
 
 def _by_bucket(table: pa.Table, stage: Stage, buckets: int, *, same: bool) -> Mapping[int, pa.Table]:
-    """The rows of a stage's state by their bucket: the one they were in, or that of their key."""
+    """The rows of a stage's state by their bucket: the one they were in, or that of their key.
+
+    A row without a key tells something of all keys, so every bucket gets it, as it got what the row was made from.
+    """
     schema = stage.operator.state_schema
     state = retyped(table.drop_columns(BUCKET), schema)
     if not same:
-        return split_by_bucket(state, stage.key, buckets) if state.num_rows else {}
+        keyless = state.filter(pc.is_null(state[stage.key]))
+        keyed = split_by_bucket(state.filter(pc.is_valid(state[stage.key])), stage.key, buckets)
+        if not keyless.num_rows:
+            return keyed
+        return {bucket: concat([keyless, keyed.get(bucket, keyless.slice(0, 0))], schema) for bucket in range(buckets)}
     # Those of a bucket stand together.
     found, first, counts = np.unique(table[BUCKET].to_numpy(), return_index=True, return_counts=True)
     places = zip(found.tolist(), first.tolist(), counts.tolist(), strict=True)
@@ -183,15 +201,18 @@ def _table(folder: Path, name: str, told: Mapping[str, int]) -> pa.Table:
 
 
 def _offsets(manifest: Manifest) -> pa.Table:
-    counts, last = manifest.position.counts, manifest.position.last
-    rows = [{"partition": name, "next": count, "last": last.get(name)} for name, count in counts.items()]
+    taken = manifest.position
+    rows = [
+        {"partition": name, "next": count, **{each: getattr(taken, each).get(name) for each in _OF_FILES}}
+        for name, count in taken.counts.items()
+    ]
     return pa.Table.from_pylist(rows, OFFSETS)
 
 
 def _position(offsets: pa.Table) -> Position:
     rows = offsets.to_pylist()
-    last = {row["partition"]: row["last"] for row in rows if row["last"] is not None}
-    return Position({row["partition"]: row["next"] for row in rows}, last)
+    of_files = {each: {row["partition"]: row[each] for row in rows if row[each] is not None} for each in _OF_FILES}
+    return Position({row["partition"]: row["next"] for row in rows}, **of_files)
 
 
 def _watermarks(clock: Clock) -> pa.Table:

@@ -85,7 +85,9 @@ def _catch_up(run: Run) -> None:
         native = NativeCheckpoints(run.spec.workplace)
         manifest = run.kept()
         agenda = stream_agenda(run, manifest)
-        unfinished = native.unfinished(manifest.step, agenda, run.settings)
+        # Where the job was let begin anew, what Flink has kept is another beginning's.
+        begun = manifest.step > 0 or run.checkpoint.has_begun(run.spec.output)
+        unfinished = native.unfinished(manifest.step, agenda, run.settings) if begun else None
         settings = {"execution.checkpointing.dir": native.folder(manifest.step).absolute().as_uri()}
         if unfinished is not None:
             done = unfinished.agenda.units == agenda.units

@@ -11,6 +11,7 @@ import pytest
 
 from common.errors import AdstreamError
 from common.runtime.checkpoint import Checkpoint
+from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from tests.engines.flink.conftest import Killed, answer, end_on, first_step, run, write_steps
 from tests.running import kill, started
@@ -50,6 +51,21 @@ def test_a_killed_run_goes_on_at_another_parallelism(spec: JobSpec, before: int,
     reference = end_on("local", replace(killed, options={}))
     assert 40 <= delivered < 150
     assert first_step(killed) > 0, "Flink's checkpoint was not used"
+    assert summary.metrics == run(reference).metrics
+    assert answer(killed) == answer(reference)
+
+
+@pytest.mark.recovery
+def test_a_job_that_is_let_begin_anew_begins_anew(spec: JobSpec) -> None:
+    write_steps(Path(spec.input), range(150), events=20)
+    killed = replace(spec, drain=True, options=OFTEN)
+    Killed(killed).when(steps=40)
+    before = Run.open(killed)
+    before.sink.clear()
+    before.checkpoint.clear()
+    summary = run(killed)
+    reference = end_on("local", replace(killed, options={}))
+    assert first_step(killed) == 0, "what Flink had kept was used"
     assert summary.metrics == run(reference).metrics
     assert answer(killed) == answer(reference)
 

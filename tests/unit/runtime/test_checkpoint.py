@@ -62,6 +62,16 @@ def test_a_state_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert checkpoint.read_state(BucketState(), STAGES) == {"sessions": STATE.empty_table()}
 
 
+def test_a_rotten_state_is_refused(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path)
+    kept = written(checkpoint, 7, 1)
+    content = bytearray((tmp_path / file_of(kept)).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / file_of(kept)).write_bytes(content)
+    with pytest.raises(AdstreamError, match="its bytes are not those that were written"):
+        checkpoint.read_state(kept, STAGES)
+
+
 def test_state_that_no_manifest_names_is_swept(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path)
     old, other, new = (written(checkpoint, step, bucket) for step, bucket in ((0, 0), (0, 1), (1, 0)))

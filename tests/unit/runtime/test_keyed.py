@@ -101,13 +101,18 @@ def test_a_torn_segment_is_refused(tmp_path: Path) -> None:
         segments.find(stored, pa.array([1]), "key", INTEGERS)
 
 
-def test_a_segment_without_its_rows_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [2, 200_000])
+def test_a_rotten_segment_is_refused(rows: int, tmp_path: Path) -> None:
     segments = Segments(str(tmp_path))
-    stored = put(segments, Stored(), 0, {1: [1], 2: [2]}, INTEGERS)
-    shorter = put(segments, Stored(), 1, {1: [1]}, INTEGERS)
-    (tmp_path / shorter.paths[0]).replace(tmp_path / stored.paths[0])
-    with pytest.raises(AdstreamError, match="1 rows of 2"):
+    stored = put(segments, Stored(), 0, {key: [key] for key in range(rows)}, INTEGERS)
+    assert rows < 1_000 or (tmp_path / stored.paths[0]).stat().st_size > keyed.SMALL_BYTES
+    content = bytearray((tmp_path / stored.paths[0]).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / stored.paths[0]).write_bytes(content)
+    with pytest.raises(AdstreamError, match="its bytes are not those that were written"):
         segments.find(stored, pa.array([1]), "key", INTEGERS)
+    with pytest.raises(AdstreamError, match="its bytes are not those that were written"):
+        segments.everything(stored, "key", INTEGERS)
 
 
 def test_a_null_may_stand_for_what_has_no_nulls_in_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +88,38 @@ def test_a_job_goes_on_from_tables_in_any_number_of_buckets(
     whole = replace(spec_of(tmp_path, ads, "whole"), drain=True)
     assert dict(summary.metrics) == dict(run(whole).metrics)
     assert answer(moved) == answer(whole)
+
+
+@pytest.mark.parametrize("buckets", [2, 4, 8])
+def test_what_is_known_of_all_keys_reaches_every_bucket(buckets: int, tmp_path: Path) -> None:
+    changes = tmp_path / "in" / "advertisement-changes"
+    changes.mkdir(parents=True)
+    before = [change("c", number, number) for number in range(1, 21)]
+    write(changes / "1.jsonl", [*before, change("t", None, 30), change("c", 99, 40)])
+    spec = JobSpec(
+        *("publish", "local", "stream", str(tmp_path / "in"), str(tmp_path / "out"), str(tmp_path / "kept")),
+        settings={"buckets": 4},
+        until_caught_up=True,
+    )
+    run(spec)
+    manifest = Checkpoint(spec.checkpoint).load()
+    assert manifest is not None
+    export(Checkpoint(spec.checkpoint), spec.plan(), manifest, tmp_path / "tables")
+    moved = replace(spec, checkpoint=str(tmp_path / "moved"), settings={"buckets": buckets})
+    bring_in(tmp_path / "tables", Checkpoint(moved.checkpoint), moved.plan(), begins(moved))
+    write(changes / "2.jsonl", before)  # they come again, from before the truncation
+    run(moved)
+    assert table(moved.output, "advertisements", load("advertisements"))["key"].to_pylist() == [99]
+
+
+def change(op: str, id_: int | None, place: int) -> dict[str, object]:
+    row = None if op == "t" else {"id": id_, "name": "n", "type": "t", "is_deleted": False}
+    key = None if id_ is None else {"id": id_}
+    return {"key": key, "value": {"op": op, "after": row, "source": {"lsn": place, "ts_ms": 1}}}
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> None:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 def test_nothing_is_lost_when_the_buckets_are_as_they_were(first: JobSpec, tmp_path: Path) -> None:
