@@ -60,7 +60,7 @@ class Dedupe:
     @property
     def fingerprint(self) -> Mapping[str, int | str | bool]:
         """What was remembered of other ids, or for another time, does not tell what is a repetition now."""
-        return {"operator": "dedupe", "ids": ",".join(self.ids), "ttl": self.ttl}
+        return {"operator": "dedupe", "ids": ",".join(self.ids), "ttl": self.ttl, "grace": self.grace}
 
     def step(self, state: pa.Table, events: pa.Table, time: Watermarks) -> Step:
         """Gives on what is new.

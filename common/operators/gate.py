@@ -88,8 +88,9 @@ class Gate:
 
     @property
     def fingerprint(self) -> Mapping[str, int | str | bool]:
-        """Rounds of another length, or of other kinds, are other rounds."""
-        return {"operator": "gate", "within": self.within, "kinds": ",".join(map(str, self.kinds))}
+        """Rounds of another length, or of other kinds, are other rounds; with less grace, some were dropped already."""
+        kinds = ",".join(map(str, self.kinds))
+        return {"operator": "gate", "within": self.within, "kinds": kinds, "grace": self.grace}
 
     def step(self, state: pa.Table, events: pa.Table, time: Watermarks) -> Step:
         """Advances the rounds by one batch (SEMANTICS.md, "Late events", rules 1 to 4).

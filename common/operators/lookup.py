@@ -110,8 +110,11 @@ class Lookup:
 
     @property
     def fingerprint(self) -> Mapping[str, int | str | bool]:
-        """For `latest` older rows are not kept, and `event_time` would miss them."""
-        return {"operator": "lookup", "at": self.at}
+        """For `latest` older rows are not kept, and `event_time` would miss them; of these, some are kept for how long a
+        fact may be late or wait.
+        """
+        kept_for = max(self.grace, self.wait) if self.at == "event_time" else 0
+        return {"operator": "lookup", "at": self.at, "kept_for": kept_for}
 
     def step(self, state: pa.Table, events: pa.Table, time: Watermarks) -> Step:
         """Applies the batch's rows of the dimension, then joins its facts and those that waited.

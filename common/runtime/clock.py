@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END, Watermarks
 
 
@@ -46,7 +47,15 @@ class Clock:
         Args:
             latest: The latest event time of each partition that had an event in this step.
             arrived: When the step's records had arrived, in epoch ms (`Arrivals.arrived`).
+
+        Raises:
+            AdstreamError: The input has ended before: whatever comes behind that would be late.
         """
+        if self.watermark == END and (more := sorted(latest.keys() & self.latest.keys())):
+            raise AdstreamError(
+                f"the input of this job has ended, it was drained, but '{more[0]}' has more events",
+                "begin anew (adstream reset JOB --outputs), and drain only what will not go on",
+            )
         now = max(self.arrived, arrived)
         seen = {p: max(t, latest.get(p, BEGINNING)) for p, t in self.latest.items()}
         heard = {p: now if p in latest else self.heard.get(p, now) for p in self.latest}

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from common.config.job import JobSettings
+from common.config.job import JobSettings, format_duration
 from common.contracts.contract import load
 from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
@@ -149,7 +149,26 @@ class Run:
         self.source.settled(manifest.position)
         self.sink.recover(step_name(manifest.step))
         self.check_sink(manifest)
+        self._keep_terms(manifest)
         return manifest
+
+    def _keep_terms(self, manifest: Manifest) -> None:
+        """Notes under which terms the watermark moves from now on: a step that is taken again gives what it gave.
+
+        Raises:
+            AdstreamError: They are others than those of a step that the sink has and the checkpoint has not.
+        """
+        before = self.checkpoint.load()
+        if before is None or before.clock == manifest.clock:
+            return
+        if self.sink.delivered() >= manifest.step:
+            name = "idle_after" if before.clock.idle_after != manifest.clock.idle_after else "out_of_orderness"
+            then, now = (format_duration(getattr(clock, name)) for clock in (before.clock, manifest.clock))
+            raise AdstreamError(
+                f"the sink has step {manifest.step} of job '{self.plan.name}', made with {name}={then}, but now it is {now}",
+                f"start the job once with {name}={then}; it may be changed once that step is saved",
+            )
+        self.checkpoint.save(manifest)
 
     def check_sink(self, manifest: Manifest) -> None:
         """Refuses a checkpoint that is older than the sink, where the steps between can't be taken again as they were.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -11,6 +12,16 @@ from common.operators.step import Operator
 
 BatchFunction = Callable[[pa.Table], pa.Table]
 """A pure function over a batch of rows. Module-level, so that it can be shipped to workers by name."""
+
+
+@runtime_checkable
+class Committed(Protocol):
+    """A batch function behind a keyed operator that can't be changed while a job goes on: it never takes back what it gave."""
+
+    @property
+    def fingerprint(self) -> Mapping[str, int | str | bool]:
+        """The parameters that what it gave depends on."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from common.errors import AdstreamError
 from common.operators.step import Operator
 from common.topology.graph import nodes, tables
-from common.topology.nodes import BatchFunction, Map, Merge, Node, Output, Process, Source, Topology
+from common.topology.nodes import BatchFunction, Committed, Map, Merge, Node, Output, Process, Source, Topology
 
 EVENT_TIME = "eventTime"
 """The column of events that the watermark follows (SEMANTICS.md, "Session")."""
@@ -139,12 +139,20 @@ class Plan:
 
     @property
     def fingerprint(self) -> dict[str, int | str | bool]:
-        """The parameters that the kept state depends on, by `stage.parameter`."""
-        return {
+        """The parameters that what is kept and what was written depend on, by `stage.parameter`."""
+        of_stages = {
             f"{stage.id}.{name}": value
             for stage in self.stages
             for name, value in {"key": stage.key, **stage.operator.fingerprint, "state": stage.columns}.items()
         }
+        of_functions = {
+            f"{way.origin}.{name}": value
+            for way in (*self.links, *self.outlets)
+            for function in way.functions
+            if isinstance(function, Committed)
+            for name, value in function.fingerprint.items()
+        }
+        return of_stages | of_functions
 
     def stage(self, id_: str) -> Stage:
         """A stage by its id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,11 @@ class ClickRate:
     """
 
     limit: int
+
+    @property
+    def fingerprint(self) -> Mapping[str, int | str | bool]:
+        """Under a higher limit, findings of before would stay that are none any more."""
+        return {"click_limit": self.limit}
 
     def __call__(self, windows: pa.Table) -> pa.Table:
         clicks = windows["clicks"].to_numpy()

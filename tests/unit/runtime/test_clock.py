@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.errors import AdstreamError
 from common.operators.step import BEGINNING, END
 from common.runtime.clock import Clock
 
@@ -88,3 +90,11 @@ def test_without_idleness_it_follows_from_what_was_seen(
         BEGINNING if None in seen.values() else min(t for t in seen.values() if t is not None) - out_of_orderness - 1
     )
     assert now.watermark == expected
+
+
+def test_what_comes_after_the_end_is_refused() -> None:
+    ended = Clock.start(("a", "b"), 5).observe({"a": 100}, 1).ended()
+    assert ended.observe({}, 2).watermark == END
+    assert ended.observe({"entities": 7}, 2).watermark == END, "the watermark does not follow it"
+    with pytest.raises(AdstreamError, match="has ended, it was drained, but 'b' has more events"):
+        ended.observe({"b": 10**12}, 2)

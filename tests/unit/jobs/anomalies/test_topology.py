@@ -15,6 +15,7 @@ from common.runtime.spec import JobSpec
 from common.streams.columns import timestamps_to_ms
 from common.streams.materialise import records, table
 from common.topology.checks import check
+from common.topology.plan import compile_plan
 from jobs.anomalies.settings import Settings
 from jobs.anomalies.topology import topology
 from jobs.sessions.events import CLICK, VIEW, AsAction
@@ -108,3 +109,8 @@ def _found(output: Path) -> Findings:
     bounds = [timestamps_to_ms(key.field("window").field(name)).to_pylist() for name in ("start", "end")]
     keys = zip(key.field("kind").to_pylist(), key.field("subject").to_pylist(), *bounds, strict=True)
     return dict(zip(keys, (tuple(row.values()) for row in value.to_pylist()), strict=True))
+
+
+def test_a_limit_that_findings_were_made_with_is_kept_with_them() -> None:
+    plans = [compile_plan(topology(Settings(click_limit=limit))).fingerprint for limit in (2, 10)]
+    assert [plan["click-windows.click_limit"] for plan in plans] == [2, 10]
