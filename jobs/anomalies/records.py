@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from common.contracts.contract import load
-from common.streams.columns import ms_to_timestamps
+from common.streams.columns import as_array, ms_to_timestamps
 
 STREAM = "ad-anomalies"
 
@@ -14,7 +14,7 @@ def anomaly_records(findings: pa.Table) -> pa.Table:
     """`ANOMALIES` rows as records of `ad-anomalies`: key (kind, subject, window), value the finding or null."""
     schema = load(STREAM).arrow
     rows = pa.StructArray.from_arrays(
-        [_column(findings, name) for name in findings.column_names], fields=list(findings.schema)
+        [as_array(findings[name]) for name in findings.column_names], fields=list(findings.schema)
     )
     key_type, value_type = schema.field("key").type, schema.field("value").type
     bounds = [ms_to_timestamps(rows.field(name)) for name in ("start", "end")]
@@ -23,7 +23,3 @@ def anomaly_records(findings: pa.Table) -> pa.Table:
     columns = [rows.field(field.name) for field in value_type]
     value = pa.StructArray.from_arrays(columns, fields=list(value_type), mask=rows.field("score").is_null())
     return pa.Table.from_arrays([key, value], schema=schema)
-
-
-def _column(table: pa.Table, name: str) -> pa.Array:
-    return pa.concat_arrays([pa.array([], table.schema.field(name).type), *table[name].chunks])

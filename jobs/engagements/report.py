@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.contracts.contract import load
-from common.operators.buckets import concat
-from common.operators.keys import distinct, last_rows
 from common.streams.columns import as_array
-from common.streams.materialise import records
+from common.streams.materialise import table
 
 STREAM = "ad-engagements"
 
@@ -23,8 +20,7 @@ def report(output: Path) -> dict[str, int | str]:
     Args:
         output: The output folder of a run.
     """
-    contract = load(STREAM)
-    standing = _standing(concat(list(records(output, STREAM, contract)), contract.arrow))
+    standing = table(output, STREAM, load(STREAM))
     value = as_array(standing["value"])
     sums = value.field("sum")
     return {
@@ -34,13 +30,6 @@ def report(output: Path) -> dict[str, int | str]:
         "conversions": pc.sum(sums).as_py() or 0,
         "most conversions": _most(as_array(standing["key"]), value),
     }
-
-
-def _standing(every: pa.Table) -> pa.Table:
-    """The last record of each key, unless it is a tombstone."""
-    keys, (places,) = distinct([as_array(every["key"])])
-    latest = every.take(pa.array(np.sort(last_rows(places, len(keys)))))
-    return latest.filter(latest["value"].is_valid())
 
 
 def _most(keys: pa.Array, value: pa.StructArray) -> str:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.contracts.contract import load
-from common.streams.columns import ms_to_timestamps
+from common.streams.columns import as_array, ms_to_timestamps
 from jobs.sessions.events import ACTIONS, STREAMS
 
 
@@ -19,10 +19,10 @@ def session_records(sessions: pa.Table) -> pa.Table:
     window_type = schema.field("key").type.field("window").type
     rows = sessions.combine_chunks()
     window = pa.StructArray.from_arrays(
-        [ms_to_timestamps(_column(rows, "start")), ms_to_timestamps(_column(rows, "end"))], fields=list(window_type)
+        [ms_to_timestamps(as_array(rows["start"])), ms_to_timestamps(as_array(rows["end"]))], fields=list(window_type)
     )
-    key = pa.StructArray.from_arrays([window, _column(rows, "userId")], fields=list(schema.field("key").type))
-    return pa.Table.from_arrays([key, _values(_column(rows, "actions"), schema.field("value").type)], schema=schema)
+    key = pa.StructArray.from_arrays([window, as_array(rows["userId"])], fields=list(schema.field("key").type))
+    return pa.Table.from_arrays([key, _values(as_array(rows["actions"]), schema.field("value").type)], schema=schema)
 
 
 def _values(actions: pa.ListArray, value_type: pa.StructType) -> pa.StructArray:
@@ -56,10 +56,10 @@ class LateRecords:
         schema = load("late-events").arrow
         value_type = schema.field("value").type
         rows = late.combine_chunks()
-        time, watermark = _column(rows, "eventTime"), _column(rows, "watermark")
+        time, watermark = as_array(rows["eventTime"]), as_array(rows["watermark"])
         columns = {
-            "stream": STREAMS.take(_column(rows, "action")),
-            "value": _value_json(_column(rows, "advertisementId"), time),
+            "stream": STREAMS.take(as_array(rows["action"])),
+            "value": _value_json(as_array(rows["advertisementId"]), time),
             "eventTime": ms_to_timestamps(time),
             "watermark": ms_to_timestamps(watermark),
             "grace": pa.array(np.full(len(rows), self.grace, dtype=np.int64)),
@@ -67,7 +67,7 @@ class LateRecords:
         }
         fields = list(value_type)
         value = pa.StructArray.from_arrays([columns[field.name] for field in fields], fields=fields)
-        return pa.Table.from_arrays([_column(rows, "userId"), value], schema=schema)
+        return pa.Table.from_arrays([as_array(rows["userId"]), value], schema=schema)
 
 
 def _value_json(advertisement: pa.Array, time: pa.Array) -> pa.Array:
@@ -83,9 +83,3 @@ def _reason(time: pa.Array, watermark: pa.Array, grace: int) -> pa.Array:
 def _join(*pieces: str | pa.Array) -> pa.Array:
     texts = [piece if isinstance(piece, str) else piece.cast(pa.string()) for piece in pieces]
     return pc.binary_join_element_wise(*texts, "")
-
-
-def _column(table: pa.Table, name: str) -> pa.Array:
-    """A column of a table of at most one chunk, as an array."""
-    chunks = table[name].chunks
-    return chunks[0] if chunks else pa.array([], table.schema.field(name).type)
