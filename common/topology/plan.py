@@ -145,9 +145,10 @@ class Plan:
             for stage in self.stages
             for name, value in {"key": stage.key, **stage.operator.fingerprint, "state": stage.columns}.items()
         }
+        ways: tuple[Link | Outlet, ...] = (*self.links, *self.outlets)
         of_functions = {
             f"{way.origin}.{name}": value
-            for way in (*self.links, *self.outlets)
+            for way in ways
             for function in way.functions
             if isinstance(function, Committed)
             for name, value in function.fingerprint.items()
