@@ -150,8 +150,7 @@ class Plan:
             f"{way.origin}.{name}": value
             for way in ways
             for function in way.functions
-            if isinstance(function, Committed)
-            for name, value in function.fingerprint.items()
+            for name, value in _committed(function).items()
         }
         return of_stages | of_functions
 
@@ -254,3 +253,7 @@ def _chain(functions: tuple[BatchFunction, ...], table: pa.Table) -> pa.Table:
     for function in functions:
         table = function(table)
     return table
+
+
+def _committed(function: object) -> Mapping[str, int | str | bool]:
+    return function.fingerprint if isinstance(function, Committed) else {}
