@@ -13,10 +13,10 @@ from common.contracts.contract import Contract
 from common.databases.liberation import All, Liberation
 from common.databases.progress import Row
 from common.errors import AdstreamError
-from common.streams.conform import conform, plain_type
-from common.streams.decoded import DeadLetter, Decoded, dead_letters
+from common.streams.conform import plain_type
+from common.streams.decoded import Decoded
 from common.streams.folder import Split
-from common.streams.json_text import json_lines
+from common.streams.parquet import judged_rows
 
 _PER_MICROSECOND = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
@@ -60,26 +60,21 @@ class Rows:
                     "name another column, or read by: all",
                 )
 
-    def records(self, rows: pa.Table, latest_allowed: int) -> Decoded:
+    def records(self, rows: pa.Table, page: str, latest_allowed: int) -> Decoded:
         """Records of the rows that keep the contract, tombstones for those that were deleted.
 
         Args:
             rows: Rows with the liberation's columns.
+            page: The page they stand on, one of a kind in all steps: it tells dead letters apart.
             latest_allowed: As `conform` takes it.
 
         Returns:
-            The records, and a dead letter for every other row: as JSON, with its place among the rows.
+            The records, and a dead letter for every other row: its key and value, and its place on the page.
         """
         value = self._struct(rows, self.liberation.value, self.contract.arrow.field("value").type, self._deleted(rows))
         given = pa.table({"key": self._key(rows), "value": value})
-        conformed = conform(given, self.contract, latest_allowed)
-        place = Split(self.contract.stream, self.liberation.table or "query")
-        if not conformed.violations:
-            return Decoded(conformed.table, dead_letters(place, ()))
-        reasons = conformed.reasons()
-        texts = json_lines(rows.take(pa.array(list(reasons), pa.int64()))).to_pylist()
-        letters = (DeadLetter(row, text.encode(), why) for (row, why), text in zip(reasons.items(), texts, strict=True))
-        return Decoded(conformed.table.filter(pa.array(~conformed.bad)), dead_letters(place, letters))
+        place = Split(self.contract.stream, f"{self.liberation.table or 'query'}.{page}")
+        return judged_rows(given, place, self.contract, latest_allowed, 0)
 
     def greatest(self, rows: pa.Table) -> int | None:
         """The greatest value of the column that grows, in epoch microseconds or as an id; None for none."""

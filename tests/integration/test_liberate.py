@@ -175,8 +175,15 @@ def test_rows_that_break_the_contract_become_dead_letters(shop: str, adstream: A
     assert [row["key"] for row in table(tmp_path, STREAM, load(STREAM)).to_pylist()] == [2]
     letters = pa.concat_tables(records(tmp_path, "dead-letters", load("dead-letters"))).to_pylist()
     assert [letter["value"]["reason"] for letter in letters] == ["key is null", "value.name is null"]
-    assert [json.loads(letter["value"]["raw"])["id"] for letter in letters] == [None, 1]
-    assert letters[0]["value"]["partition"] == "advertisements/advertisement"
+    assert [json.loads(letter["value"]["raw"])["key"] for letter in letters] == [None, 1]
+    places = [letter["value"]["partition"] for letter in letters]
+    assert places == [f"advertisements/advertisement.{page}" for page in ("000000000.p0", "000000001.p0")]
+    said = adstream("dead-letters", "show", tmp_path)
+    assert "key is null" in said.out and "value.name is null" in said.out
+    replay = ("dead-letters", "replay", tmp_path, "--into", tmp_path, "--set", "value.name=mended")
+    assert "put back" in adstream(*replay).out
+    mended = table(tmp_path, STREAM, load(STREAM)).to_pylist()
+    assert [(row["key"], row["value"]["name"]) for row in mended] == [(1, "mended"), (2, "good")]
 
 
 @pytest.mark.parametrize(
