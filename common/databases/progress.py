@@ -36,7 +36,8 @@ class Snapshot:
         xmin: Its horizon: every transaction below has ended.
         xmax: Every transaction from here on has not begun to write.
         now: Its clock, in epoch microseconds.
-        started: When its server was started, in epoch microseconds.
+        started: When its server was started or had recovered from a crash, in epoch microseconds.
+        timeline: Its history: one that is restored to an earlier moment, or a standby that takes over, begins another.
     """
 
     system: str
@@ -44,6 +45,7 @@ class Snapshot:
     xmax: int
     now: int
     started: int = 0
+    timeline: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Progress:
         what: What is freed, and along which columns.
         now: The database's clock when the last window was opened, in epoch microseconds.
         started: When its server had been started, in epoch microseconds.
+        timeline: Its history; 0 if that was not noted.
         horizon: What transactions below left was sent; 0 before the first window is.
         low: No transaction from the horizon on takes a lower value, up to the lag; None if that is not known.
         waiting: What becomes `low` when the horizon has reached it.
@@ -113,6 +116,7 @@ class Progress:
     what: str = ""
     now: int = 0
     started: int = 0
+    timeline: int = 0
     horizon: int = 0
     low: int | None = None
     waiting: Edge | None = None
@@ -144,7 +148,9 @@ class Progress:
         low = None if column is None or self.low is None else self.low - column.lag
         back = REUSED if repeats and self.started != snapshot.started else 0
         window = Window(max(self.horizon - back, 0), snapshot.xmin, snapshot.xmax, snapshot.now, low)
-        seen = replace(self, system=snapshot.system, now=snapshot.now, started=snapshot.started)
+        seen = replace(
+            self, system=snapshot.system, now=snapshot.now, started=snapshot.started, timeline=snapshot.timeline
+        )
         return replace(seen, window=window, after=None, ends=(), sending=0)
 
     def planned(self, ends: Callable[[], Iterable[Row]], width: int) -> Progress:
@@ -197,6 +203,12 @@ class Progress:
         remedy = "add --again to free all rows anew"
         if snapshot.system != self.system:
             raise AdstreamError(f"the database is {snapshot.system}, the progress is of {self.system}", remedy)
+        if snapshot.timeline != (self.timeline or snapshot.timeline):
+            raise AdstreamError(
+                f"the database was restored, or a standby took over: it is on timeline {snapshot.timeline}, "
+                f"{self.timeline} was read, and transactions of both may share their ids",
+                remedy,
+            )
         if snapshot.xmax + REUSED < self.horizon:
             raise AdstreamError(
                 f"the database went back: its next transaction is {snapshot.xmax}, {self.horizon} was reached", remedy
