@@ -84,14 +84,11 @@ class Liberator:
             AdstreamError: The progress can't be read, is of something else, or the sink is ahead of it.
         """
         progress = load_progress(self._path)
+        self._check_stream(progress)
         if again:
             progress = progress.anew(self._sink.delivered() + 1)
             save_progress(self._path, progress)
-        if progress.what not in {"", self._liberation.what}:
-            raise AdstreamError(
-                f"'{self._path}' is the progress of {progress.what}, not of {self._liberation.what}",
-                "put the configuration back, or add --again to free all rows anew",
-            )
+        self._check_section(progress)
         self._sink.recover(f"{progress.step:09d}")
         ahead = self._sink.delivered()
         if ahead > progress.step or (ahead == progress.step and not progress.sending):
@@ -116,7 +113,8 @@ class Liberator:
         if progress.window is None:
             repeats = self._rows.contract.meta.tombstones
             progress = progress.opened(snapshot_of(database), self._column, repeats=repeats)
-            progress = replace(progress, what=self._liberation.what)
+            what, section = self._liberation.what, self._liberation.section
+            progress = replace(progress, what=what, stream=self._rows.contract.stream, section=section)
             save_progress(self._path, progress)
         freed = Freed()
         while True:
@@ -128,6 +126,22 @@ class Liberator:
         progress = progress.closed(self._column, by_transaction=bool(self._liberation.writer))
         save_progress(self._path, progress)
         return progress, freed
+
+    def _check_stream(self, progress: Progress) -> None:
+        stream = self._rows.contract.stream
+        if progress.stream not in {"", stream}:
+            raise AdstreamError(
+                f"'{self._path}' is the progress of stream '{progress.stream}', not of '{stream}'",
+                "give each stream an --output of its own",
+            )
+
+    def _check_section(self, progress: Progress) -> None:
+        """Refuses a progress of other rows, or of other records of them."""
+        what, remedy = self._liberation.what, "put the configuration back, or add --again to free all rows anew"
+        if progress.what not in {"", what}:
+            raise AdstreamError(f"'{self._path}' is the progress of {progress.what}, not of {what}", remedy)
+        if progress.section not in {"", self._liberation.section}:
+            raise AdstreamError(f"'{self._path}' is the progress of {what}, and its section has changed", remedy)
 
     def _ends(self, database: Database, progress: Progress, schema: pa.Schema) -> list[Row]:
         """Where the next pages end. The first holds the rows without a key, and mostly there are none."""

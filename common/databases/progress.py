@@ -97,6 +97,8 @@ class Progress:
         step: The number of the next step.
         system: Which database it is.
         what: What is freed, and along which columns.
+        stream: The stream it is freed into; empty if that was not noted.
+        section: A hash of the configuration; empty if that was not noted.
         now: The database's clock when the last window was opened, in epoch microseconds.
         started: When its server had been started, in epoch microseconds.
         timeline: Its history; 0 if that was not noted.
@@ -114,6 +116,8 @@ class Progress:
     step: int = 0
     system: str = ""
     what: str = ""
+    stream: str = ""
+    section: str = ""
     now: int = 0
     started: int = 0
     timeline: int = 0

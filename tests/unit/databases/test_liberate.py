@@ -1,0 +1,108 @@
+"""A liberation that goes on: what of, in which database, into which folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pytest
+
+from common.databases import sql
+from common.databases.liberate import Liberator, contracts_of, load_progress, save_progress
+from common.databases.liberation import Liberation, load
+from common.databases.progress import Progress, Snapshot
+from common.errors import AdstreamError
+from common.streams.sink import open_sink
+
+STREAM = "advertisements"
+HERE = Snapshot("here", 20_000, 20_000, 100)
+SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("name", pa.string()),
+        ("type", pa.string()),
+        ("is_deleted", pa.bool_()),
+        ("updated_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+T = TypeVar("T")
+
+
+class Shop:
+    """A database without a row."""
+
+    url = "postgresql://nowhere"
+
+    def __init__(self, snapshot: Snapshot = HERE) -> None:
+        self.snapshot = snapshot
+
+    def rows(self, query: str) -> pa.Table:
+        if query == sql.SNAPSHOT:
+            return pa.Table.from_pylist([vars(self.snapshot)])
+        return SCHEMA.empty_table()
+
+
+def no_tasks(_: Sequence[Callable[[], T]], /) -> list[T]:
+    raise AssertionError("there is no page")
+
+
+def liberator(root: Path, stream: str = STREAM, liberation: Liberation | None = None) -> Liberator:
+    sink = open_sink(root, "jsonl", contracts_of(stream))
+    return Liberator(stream, liberation or load(stream), sink, root / "progress.json", no_tasks, 1)
+
+
+def freed(root: Path, shop: Any) -> Progress:
+    """A first run, that finds nothing."""
+    some = liberator(root)
+    return some.run(shop, some.resume(again=False))[0]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_progress_of_another_stream_is_refused(tmp_path: Path, again: bool) -> None:
+    """Both read one table along the same columns: the second would get what changed since the first alone."""
+    freed(tmp_path, Shop())
+    with pytest.raises(AdstreamError, match="is the progress of stream 'advertisements', not of 'advertisement-rows'"):
+        liberator(tmp_path, "advertisement-rows").resume(again=again)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": {"name": "type", "type": "type"}},
+        {"deleted": ""},
+        {"table": "", "query": "SELECT * FROM advertisement"},
+    ],
+)
+def test_a_section_that_would_make_other_records_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    freed(tmp_path, Shop())
+    changed = load(STREAM).model_copy(update=change)
+    with pytest.raises(AdstreamError, match=r"is the progress of .*: put the configuration back, or add --again"):
+        liberator(tmp_path, liberation=changed).resume(again=False)
+    assert liberator(tmp_path, liberation=changed).resume(again=True).horizon == 0
+
+
+def test_a_query_that_changed_is_refused(tmp_path: Path) -> None:
+    first, second = (
+        load(STREAM).model_copy(update={"table": "", "query": query}) for query in ("SELECT 1", "SELECT 2")
+    )
+    some = liberator(tmp_path, liberation=first)
+    some.run(Shop(), some.resume(again=False))  # type: ignore[arg-type]
+    with pytest.raises(AdstreamError, match="its section has changed"):
+        liberator(tmp_path, liberation=second).resume(again=False)
+
+
+def test_the_size_of_pages_and_the_lag_may_be_changed(tmp_path: Path) -> None:
+    freed(tmp_path, Shop())
+    read = load(STREAM).read.model_copy(update={"lag": 7})
+    changed = load(STREAM).model_copy(update={"page": 3, "read": read})
+    assert liberator(tmp_path, liberation=changed).resume(again=False).horizon == 20_000
+
+
+def test_a_progress_that_has_not_noted_its_stream_goes_on(tmp_path: Path) -> None:
+    save_progress(tmp_path / "progress.json", replace(freed(tmp_path, Shop()), stream="", section=""))
+    assert liberator(tmp_path).resume(again=False).horizon == 20_000
+    freed(tmp_path, Shop())
+    assert load_progress(tmp_path / "progress.json").stream == STREAM
