@@ -110,9 +110,12 @@ class Liberator:
         """
         schema = database.rows(sql.columns(self._liberation)).schema
         self._rows.check(schema)
-        if progress.window is None:
+        snapshot = snapshot_of(database)
+        if progress.window is not None:
+            progress.check(snapshot, self._column)
+        else:
             repeats = self._rows.contract.meta.tombstones
-            progress = progress.opened(snapshot_of(database), self._column, repeats=repeats)
+            progress = progress.opened(snapshot, self._column, repeats=repeats)
             what, section = self._liberation.what, self._liberation.section
             progress = replace(progress, what=what, stream=self._rows.contract.stream, section=section)
             save_progress(self._path, progress)

@@ -148,7 +148,7 @@ class Progress:
         Raises:
             AdstreamError: It is not the database it was, or its clock went back further than the lag.
         """
-        self._check(snapshot, column)
+        self.check(snapshot, column)
         low = None if column is None or self.low is None else self.low - column.lag
         back = REUSED if repeats and self.started != snapshot.started else 0
         window = Window(max(self.horizon - back, 0), snapshot.xmin, snapshot.xmax, snapshot.now, low)
@@ -201,7 +201,16 @@ class Progress:
         """As before the first window, but for the number of the next step."""
         return Progress(step=max(step, self.step))
 
-    def _check(self, snapshot: Snapshot, column: Column | None) -> None:
+    def check(self, snapshot: Snapshot, column: Column | None) -> None:
+        """Whether a database is the one that was read, and has not gone back since.
+
+        Args:
+            snapshot: The database as it is now.
+            column: What it is read by; None to read all of it.
+
+        Raises:
+            AdstreamError: It is another one, it lost transactions, or its clock went back further than the lag.
+        """
         if not self.system:
             return
         remedy = "add --again to free all rows anew"
@@ -213,9 +222,10 @@ class Progress:
                 f"{self.timeline} was read, and transactions of both may share their ids",
                 remedy,
             )
-        if snapshot.xmax + REUSED < self.horizon:
+        reached = self.horizon if self.window is None else self.window.until
+        if snapshot.xmax + REUSED < reached:
             raise AdstreamError(
-                f"the database went back: its next transaction is {snapshot.xmax}, {self.horizon} was reached", remedy
+                f"the database went back: its next transaction is {snapshot.xmax}, {reached} was reached", remedy
             )
         if column is not None and column.timed and snapshot.now + column.lag < self.now:
             seconds = (self.now - snapshot.now) / 1e6

@@ -13,12 +13,12 @@ import pytest
 from common.databases import sql
 from common.databases.liberate import Liberator, contracts_of, load_progress, save_progress
 from common.databases.liberation import Liberation, load
-from common.databases.progress import Progress, Snapshot
+from common.databases.progress import Column, Progress, Snapshot
 from common.errors import AdstreamError
 from common.streams.sink import open_sink
 
 STREAM = "advertisements"
-HERE = Snapshot("here", 20_000, 20_000, 100)
+HERE = Snapshot("here", 20_000, 20_000, 100, timeline=1)
 SCHEMA = pa.schema(
     [
         ("id", pa.int64()),
@@ -106,3 +106,23 @@ def test_a_progress_that_has_not_noted_its_stream_goes_on(tmp_path: Path) -> Non
     assert liberator(tmp_path).resume(again=False).horizon == 20_000
     freed(tmp_path, Shop())
     assert load_progress(tmp_path / "progress.json").stream == STREAM
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "line"),
+    [
+        (replace(HERE, system="there"), "the database is there, the progress is of here"),
+        (replace(HERE, timeline=2), "it is on timeline 2, 1 was read"),
+        (replace(HERE, xmin=9_000, xmax=9_000), "the database went back: its next transaction is 9000, 20000 was"),
+        (replace(HERE, now=HERE.now - 10**9), "the database's clock went back"),
+    ],
+)
+def test_a_window_that_was_left_open_goes_on_in_its_own_database_only(
+    tmp_path: Path, snapshot: Snapshot, line: str
+) -> None:
+    some = liberator(tmp_path)
+    column = Column(timed=True, lag=600_000_000)
+    opened = Progress().opened(HERE, column, repeats=True).planned(lambda: [("7",)], 1)
+    save_progress(tmp_path / "progress.json", opened)
+    with pytest.raises(AdstreamError, match=line):
+        some.run(Shop(snapshot), some.resume(again=False))  # type: ignore[arg-type]
