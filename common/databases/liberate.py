@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from common.contracts.contract import Contract, load
 from common.databases import sql
+from common.databases.ahead import Held, in_folder
 from common.databases.liberation import All, Liberation, check
 from common.databases.pages import Freed, Page
 from common.databases.postgres import Database
@@ -85,17 +86,14 @@ class Liberator:
         """
         progress = load_progress(self._path)
         self._check_stream(progress)
+        held = in_folder(self._sink)
         if again:
-            progress = progress.anew(self._sink.delivered() + 1)
+            progress = progress.anew(max(held.step, self._sink.delivered()) + 1)
             save_progress(self._path, progress)
         self._check_section(progress)
+        self._check_steps(progress, held)
         self._sink.recover(f"{progress.step:09d}")
-        ahead = self._sink.delivered()
-        if ahead > progress.step or (ahead == progress.step and not progress.sending):
-            raise AdstreamError(
-                f"the sink has steps up to {ahead} of this stream, but '{self._path}' is at {progress.step}",
-                "put the progress back, or add --again to free all rows anew",
-            )
+        self._check_steps(progress, Held("the sink", self._sink.delivered()))
         return progress
 
     def run(self, database: Database, progress: Progress) -> tuple[Progress, Freed]:
@@ -145,6 +143,14 @@ class Liberator:
             raise AdstreamError(f"'{self._path}' is the progress of {progress.what}, not of {what}", remedy)
         if progress.section not in {"", self._liberation.section}:
             raise AdstreamError(f"'{self._path}' is the progress of {what}, and its section has changed", remedy)
+
+    def _check_steps(self, progress: Progress, held: Held) -> None:
+        """Refuses a sink that has steps which the progress does not know."""
+        if held.step > progress.step or (held.step == progress.step and not progress.sending):
+            raise AdstreamError(
+                f"{held.where} has steps up to {held.step} of this stream, but '{self._path}' is at {progress.step}",
+                "put the progress back, or add --again to free all rows anew, behind them",
+            )
 
     def _ends(self, database: Database, progress: Progress, schema: pa.Schema) -> list[Row]:
         """Where the next pages end. The first holds the rows without a key, and mostly there are none."""

@@ -126,3 +126,38 @@ def test_a_window_that_was_left_open_goes_on_in_its_own_database_only(
     save_progress(tmp_path / "progress.json", opened)
     with pytest.raises(AdstreamError, match=line):
         some.run(Shop(snapshot), some.resume(again=False))  # type: ignore[arg-type]
+
+
+def deliver(root: Path, *steps: int) -> list[str]:
+    """Steps of the stream in a folder; gives the names of its files."""
+    sink = open_sink(root, "jsonl", contracts_of(STREAM))
+    for step in steps:
+        with sink.writer(f"{step:09d}", "p0") as writer:
+            writer.write(
+                {STREAM: pa.Table.from_pylist([{"key": 1, "value": None}], contracts_of(STREAM)[STREAM].arrow)}
+            )
+        sink.deliver(f"{step:09d}", writer.parts)
+    return sorted(path.name for path in (root / STREAM).iterdir())
+
+
+def test_a_folder_with_steps_that_the_progress_does_not_know_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    there = deliver(tmp_path, 0, 1)
+    with pytest.raises(AdstreamError, match=f"'{tmp_path}' has steps up to 1 of this stream, but '.*' is at 0"):
+        liberator(tmp_path).resume(again=False)
+    assert deliver(tmp_path) == there
+
+
+def test_again_goes_on_behind_what_a_folder_holds(tmp_path: Path) -> None:
+    """A reader that has taken these steps would pass over others in their place."""
+    there = deliver(tmp_path, 0, 4)
+    (tmp_path / "progress.json").unlink(missing_ok=True)
+    assert liberator(tmp_path).resume(again=True).step == 5
+    assert liberator(tmp_path).resume(again=False).step == 5
+    assert deliver(tmp_path) == there
+
+
+def test_a_step_that_was_delivered_before_a_kill_is_sent_again(tmp_path: Path) -> None:
+    deliver(tmp_path, 0)
+    opened = Progress().opened(HERE, None, repeats=True).planned(lambda: [("7",)], 1)
+    save_progress(tmp_path / "progress.json", opened)
+    assert liberator(tmp_path).resume(again=False) == opened
