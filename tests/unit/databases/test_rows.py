@@ -104,5 +104,18 @@ def test_a_column_of_another_type_is_refused(column: str, kind: pa.DataType, lin
         Rows(ADS, load("advertisements")).check(changed)
 
 
+@pytest.mark.parametrize(("lag", "fits"), [(600_000, False), (3_600_000, True)])
+def test_a_time_without_a_zone_needs_a_lag_of_the_hour_that_comes_twice(lag: int, fits: bool) -> None:
+    """Where it is local time: the hour after the end of daylight saving looks like the one before."""
+    read = ADS.read.model_copy(update={"lag": lag})
+    some = Rows(ADS.model_copy(update={"read": read}), load("advertisements"))
+    zoneless = SCHEMA.set(SCHEMA.get_field_index("at"), pa.field("at", pa.timestamp("us")))
+    if fits:
+        some.check(zoneless)
+        return
+    with pytest.raises(AdstreamError, match=r"column 'at' has no time zone.*: make it timestamptz, or write lag: 1h"):
+        some.check(zoneless)
+
+
 def test_a_narrower_integer_fits() -> None:
     Rows(ADS, load("advertisements")).check(SCHEMA.set(0, pa.field("id", pa.int16())))
