@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from common.contracts.contract import Contract, load
 from common.databases import sql
+from common.databases.ahead import Held, in_folder
 from common.databases.liberation import All, Liberation, check
 from common.databases.pages import Freed, Page
 from common.databases.postgres import Database
@@ -84,21 +85,15 @@ class Liberator:
             AdstreamError: The progress can't be read, is of something else, or the sink is ahead of it.
         """
         progress = load_progress(self._path)
+        self._check_stream(progress)
+        held = in_folder(self._sink)
         if again:
-            progress = progress.anew(self._sink.delivered() + 1)
+            progress = progress.anew(max(held.step, self._sink.delivered()) + 1)
             save_progress(self._path, progress)
-        if progress.what not in {"", self._liberation.what}:
-            raise AdstreamError(
-                f"'{self._path}' is the progress of {progress.what}, not of {self._liberation.what}",
-                "put the configuration back, or add --again to free all rows anew",
-            )
+        self._check_section(progress)
+        self._check_steps(progress, held)
         self._sink.recover(f"{progress.step:09d}")
-        ahead = self._sink.delivered()
-        if ahead > progress.step or (ahead == progress.step and not progress.sending):
-            raise AdstreamError(
-                f"the sink has steps up to {ahead} of this stream, but '{self._path}' is at {progress.step}",
-                "put the progress back, or add --again to free all rows anew",
-            )
+        self._check_steps(progress, Held("the sink", self._sink.delivered()))
         return progress
 
     def run(self, database: Database, progress: Progress) -> tuple[Progress, Freed]:
@@ -113,10 +108,14 @@ class Liberator:
         """
         schema = database.rows(sql.columns(self._liberation)).schema
         self._rows.check(schema)
-        if progress.window is None:
+        snapshot = snapshot_of(database)
+        if progress.window is not None:
+            progress.check(snapshot, self._column)
+        else:
             repeats = self._rows.contract.meta.tombstones
-            progress = progress.opened(snapshot_of(database), self._column, repeats=repeats)
-            progress = replace(progress, what=self._liberation.what)
+            progress = progress.opened(snapshot, self._column, repeats=repeats)
+            what, section = self._liberation.what, self._liberation.section
+            progress = replace(progress, what=what, stream=self._rows.contract.stream, section=section)
             save_progress(self._path, progress)
         freed = Freed()
         while True:
@@ -128,6 +127,30 @@ class Liberator:
         progress = progress.closed(self._column, by_transaction=bool(self._liberation.writer))
         save_progress(self._path, progress)
         return progress, freed
+
+    def _check_stream(self, progress: Progress) -> None:
+        stream = self._rows.contract.stream
+        if progress.stream not in {"", stream}:
+            raise AdstreamError(
+                f"'{self._path}' is the progress of stream '{progress.stream}', not of '{stream}'",
+                "give each stream an --output of its own",
+            )
+
+    def _check_section(self, progress: Progress) -> None:
+        """Refuses a progress of other rows, or of other records of them."""
+        what, remedy = self._liberation.what, "put the configuration back, or add --again to free all rows anew"
+        if progress.what not in {"", what}:
+            raise AdstreamError(f"'{self._path}' is the progress of {progress.what}, not of {what}", remedy)
+        if progress.section not in {"", self._liberation.section}:
+            raise AdstreamError(f"'{self._path}' is the progress of {what}, and its section has changed", remedy)
+
+    def _check_steps(self, progress: Progress, held: Held) -> None:
+        """Refuses a sink that has steps which the progress does not know."""
+        if held.step > progress.step or (held.step == progress.step and not progress.sending):
+            raise AdstreamError(
+                f"{held.where} has steps up to {held.step} of this stream, but '{self._path}' is at {progress.step}",
+                "put the progress back, or add --again to free all rows anew, behind them",
+            )
 
     def _ends(self, database: Database, progress: Progress, schema: pa.Schema) -> list[Row]:
         """Where the next pages end. The first holds the rows without a key, and mostly there are none."""

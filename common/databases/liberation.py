@@ -10,6 +10,8 @@ advertisements:
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -111,6 +113,12 @@ class Liberation(BaseModel):
         """What a progress is bound to, for messages."""
         by = "all" if isinstance(self.read, All) else f"{self.read.by} '{self.read.column}'"
         return f"{self.place} by {by}, along '{', '.join(self.order)}'"
+
+    @property
+    def section(self) -> str:
+        """A hash of all that decides what records are made; the lag and the size of pages do not."""
+        content = self.model_dump(mode="json", exclude={"page": True, "read": {"lag"}}, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def place(self) -> str:

@@ -9,15 +9,18 @@ statement that changed no row waits for nobody: write no record for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
+from uuid import uuid4
 
-import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from common.contracts.contract import load, streams
 from common.errors import AdstreamError
 from common.operators.step import END
+from common.streams.conform import shown
 from common.streams.decoded import DeadLetter, dead_letters
 from common.streams.folder import Split
 from common.streams.jsonl import decode_lines
@@ -86,19 +89,53 @@ def records_of(stream: str, rows: pa.Table) -> tuple[Mapping[str, pa.Table], pa.
         stream: The stream.
         rows: Its rows: `id`, and `key` and `value` as JSON, null for a tombstone.
     """
-    lines = [
-        _line(key.replace("\n", " ").encode(), (value or "null").replace("\n", " ").encode())
-        for key, value in zip(rows["key"].to_pylist(), rows["value"].to_pylist(), strict=True)
-    ]
-    ids = rows["id"].to_numpy() if rows.num_rows else np.zeros(0, np.int64)
+    keys, values = (_texts(rows[name]) for name in ("key", "value"))
+    lines = [_line(key.encode(), value.encode()) for key, value in zip(keys, values, strict=True)]
+    ids = rows["id"].to_pylist()
     place = Split(stream, "outbox")
     if stream not in streams():
-        unknown = [
-            DeadLetter(int(row), raw, f"there is no stream '{stream}'") for row, raw in zip(ids, lines, strict=True)
-        ]
-        return {}, dead_letters(place, unknown)
-    records, letters = decode_lines(b"".join(lines), load(stream), END)
-    return {stream: records}, dead_letters(place, [DeadLetter(int(ids[row]), raw, why) for row, raw, why in letters])
+        unknown = f"there is no stream '{stream}'"
+        return {}, dead_letters(place, [DeadLetter(row, raw, unknown) for row, raw in zip(ids, lines, strict=True)])
+    # As parts of a line, texts could end it, or say its key a second time.
+    bad = {row: f"value is {shown(values[row])}" for row in _not_json(values)}
+    bad |= {row: f"key is {shown(keys[row])}" for row in _not_json(keys)}
+    sure = [row for row in range(len(lines)) if row not in bad]
+    records, letters = decode_lines(b"".join(lines[row] for row in sure), load(stream), END)
+    dead = [DeadLetter(ids[sure[line]], raw, why) for line, raw, why in letters]
+    dead += [
+        DeadLetter(ids[row], orjson.dumps({"key": keys[row], "value": values[row]}), f"malformed JSON: {why}")
+        for row, why in bad.items()
+    ]
+    return {stream: records}, dead_letters(place, sorted(dead, key=lambda letter: letter.offset))
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    """JSON texts, each on one line."""
+    texts: list[str] = pc.replace_substring(pc.fill_null(column, "null"), "\n", " ").to_pylist()
+    return texts
+
+
+def _not_json(texts: list[str]) -> list[int]:
+    """The numbers of the texts that are not one JSON value each.
+
+    They are parsed as one array, with something between them that none of them can know. If that is not
+    found where it belongs, they are parsed one by one.
+    """
+    fence = uuid4().hex
+    with suppress(orjson.JSONDecodeError):
+        found = orjson.loads("[[" + f'],"{fence}",['.join(texts) + "]]")
+        apart = found[1::2] == [fence] * (len(texts) - 1)
+        if apart and all(isinstance(each, list) and len(each) == 1 for each in found[::2]):
+            return []
+    return [number for number, text in enumerate(texts) if not _is_json(text)]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _line(key: bytes, value: bytes) -> bytes:

@@ -81,7 +81,7 @@ class Page:
         with Database(self.url, read_only=True) as database:
             found = database.rows(self.query)
         rows = Rows(self.liberation, load(self.stream))
-        decoded = rows.records(found, END)
+        decoded = rows.records(found, f"{self.step}.{self.part}", END)
         with self.sink.writer(self.step, self.part) as writer:
             writer.write({self.stream: decoded.records, DEAD_LETTERS: decoded.dead})
         freed = Freed(decoded.records.num_rows, decoded.records["value"].null_count, decoded.dead.num_rows)

@@ -36,7 +36,8 @@ class Snapshot:
         xmin: Its horizon: every transaction below has ended.
         xmax: Every transaction from here on has not begun to write.
         now: Its clock, in epoch microseconds.
-        started: When its server was started, in epoch microseconds.
+        started: When its server was started or had recovered from a crash, in epoch microseconds.
+        timeline: Its history: one that is restored to an earlier moment, or a standby that takes over, begins another.
     """
 
     system: str
@@ -44,6 +45,7 @@ class Snapshot:
     xmax: int
     now: int
     started: int = 0
+    timeline: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,11 @@ class Progress:
         step: The number of the next step.
         system: Which database it is.
         what: What is freed, and along which columns.
+        stream: The stream it is freed into; empty if that was not noted.
+        section: A hash of the configuration; empty if that was not noted.
         now: The database's clock when the last window was opened, in epoch microseconds.
         started: When its server had been started, in epoch microseconds.
+        timeline: Its history; 0 if that was not noted.
         horizon: What transactions below left was sent; 0 before the first window is.
         low: No transaction from the horizon on takes a lower value, up to the lag; None if that is not known.
         waiting: What becomes `low` when the horizon has reached it.
@@ -111,8 +116,11 @@ class Progress:
     step: int = 0
     system: str = ""
     what: str = ""
+    stream: str = ""
+    section: str = ""
     now: int = 0
     started: int = 0
+    timeline: int = 0
     horizon: int = 0
     low: int | None = None
     waiting: Edge | None = None
@@ -140,11 +148,13 @@ class Progress:
         Raises:
             AdstreamError: It is not the database it was, or its clock went back further than the lag.
         """
-        self._check(snapshot, column)
+        self.check(snapshot, column)
         low = None if column is None or self.low is None else self.low - column.lag
         back = REUSED if repeats and self.started != snapshot.started else 0
         window = Window(max(self.horizon - back, 0), snapshot.xmin, snapshot.xmax, snapshot.now, low)
-        seen = replace(self, system=snapshot.system, now=snapshot.now, started=snapshot.started)
+        seen = replace(
+            self, system=snapshot.system, now=snapshot.now, started=snapshot.started, timeline=snapshot.timeline
+        )
         return replace(seen, window=window, after=None, ends=(), sending=0)
 
     def planned(self, ends: Callable[[], Iterable[Row]], width: int) -> Progress:
@@ -191,15 +201,31 @@ class Progress:
         """As before the first window, but for the number of the next step."""
         return Progress(step=max(step, self.step))
 
-    def _check(self, snapshot: Snapshot, column: Column | None) -> None:
+    def check(self, snapshot: Snapshot, column: Column | None) -> None:
+        """Whether a database is the one that was read, and has not gone back since.
+
+        Args:
+            snapshot: The database as it is now.
+            column: What it is read by; None to read all of it.
+
+        Raises:
+            AdstreamError: It is another one, it lost transactions, or its clock went back further than the lag.
+        """
         if not self.system:
             return
         remedy = "add --again to free all rows anew"
         if snapshot.system != self.system:
             raise AdstreamError(f"the database is {snapshot.system}, the progress is of {self.system}", remedy)
-        if snapshot.xmax + REUSED < self.horizon:
+        if snapshot.timeline != (self.timeline or snapshot.timeline):
             raise AdstreamError(
-                f"the database went back: its next transaction is {snapshot.xmax}, {self.horizon} was reached", remedy
+                f"the database was restored, or a standby took over: it is on timeline {snapshot.timeline}, "
+                f"{self.timeline} was read, and transactions of both may share their ids",
+                remedy,
+            )
+        reached = self.horizon if self.window is None else self.window.until
+        if snapshot.xmax + REUSED < reached:
+            raise AdstreamError(
+                f"the database went back: its next transaction is {snapshot.xmax}, {reached} was reached", remedy
             )
         if column is not None and column.timed and snapshot.now + column.lag < self.now:
             seconds = (self.now - snapshot.now) / 1e6

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.contracts.contract import Contract, load, streams
+from common.databases.ahead import Held, in_folder
 from common.databases.outbox import CREATE, records_of
 from common.databases.postgres import Database
 from common.errors import AdstreamError
@@ -84,12 +85,17 @@ class Relay:
         if not self.database.rows(_LOCK)["free"][0].as_py():
             raise AdstreamError(f"the outbox at {self.database.where} is being published", "stop the other relay")
         step = self._step()
+        self._check(step, in_folder(self.sink))
         self.sink.recover(_name(step))
-        ahead = self.sink.delivered()
-        if ahead > step or (ahead == step and not self._taken(step).num_rows):
+        self._check(step, Held("the broker", self.sink.delivered()))
+
+    def _check(self, step: int, held: Held) -> None:
+        """Refuses a sink that has steps which the outbox does not know."""
+        if held.step > step or (held.step == step and not self._taken(step).num_rows):
             raise AdstreamError(
-                f"the broker has steps up to {ahead} of the outbox at {self.database.where}, which is at {step}",
-                f"was it restored? UPDATE outbox_relay SET step = {ahead + 1} publishes again what it holds",
+                f"{held.where} has steps up to {held.step}, but the outbox at {self.database.where} is at {step}",
+                f"if it was restored or made anew, UPDATE outbox_relay SET step = {held.step + 1} publishes behind them "
+                "what it holds; else choose another --output or --sink",
             )
 
     def run(self) -> Published:

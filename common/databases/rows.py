@@ -10,15 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.contracts.contract import Contract
-from common.databases.liberation import All, Liberation
+from common.databases.liberation import All, ById, ByTime, Liberation
 from common.databases.progress import Row
 from common.errors import AdstreamError
-from common.streams.conform import conform, plain_type
-from common.streams.decoded import DeadLetter, Decoded, dead_letters
+from common.streams.conform import plain_type
+from common.streams.decoded import Decoded
 from common.streams.folder import Split
-from common.streams.json_text import json_lines
+from common.streams.parquet import judged_rows
 
 _PER_MICROSECOND = {"s": 1_000_000, "ms": 1_000, "us": 1}
+
+SET_BACK = 3_600_000
+"""How far local time goes back where daylight saving ends, in ms."""
 
 
 @dataclass(frozen=True)
@@ -49,37 +52,38 @@ class Rows:
                     f"which does not fit '{path}' of stream '{self.contract.stream}' ({_shown(wanted)})",
                     "cast it in a query, or give the contract a new version",
                 )
-        read = self.liberation.read
-        if not isinstance(read, All):
-            kind = schema.field(read.column).type
-            if not (pa.types.is_timestamp(kind) if read.by == "time" else pa.types.is_integer(kind)):
-                wanted_kind = "a timestamp" if read.by == "time" else "an integer"
-                raise AdstreamError(
-                    f"{self.liberation.place}: read by {read.by}, but column '{read.column}' is "
-                    f"{_named(schema.field(read.column))}, not {wanted_kind}",
-                    "name another column, or read by: all",
-                )
+        if not isinstance(self.liberation.read, All):
+            self._check_growing(self.liberation.read, schema.field(self.liberation.read.column))
 
-    def records(self, rows: pa.Table, latest_allowed: int) -> Decoded:
+    def _check_growing(self, read: ByTime | ById, found: pa.Field) -> None:
+        """Refuses a column that does not grow: one of another type, or a time of a clock that may be set back."""
+        if not (pa.types.is_timestamp(found.type) if read.by == "time" else pa.types.is_integer(found.type)):
+            wanted = "a timestamp" if read.by == "time" else "an integer"
+            raise AdstreamError(
+                f"{self.liberation.place}: read by {read.by}, but column '{read.column}' is {_named(found)}, not {wanted}",
+                "name another column, or read by: all",
+            )
+        if read.by == "time" and found.type.tz is None and read.lag < SET_BACK:
+            raise AdstreamError(
+                f"{self.liberation.place}: column '{read.column}' has no time zone, and local time goes back by an hour",
+                "make it timestamptz, or write lag: 1h",
+            )
+
+    def records(self, rows: pa.Table, page: str, latest_allowed: int) -> Decoded:
         """Records of the rows that keep the contract, tombstones for those that were deleted.
 
         Args:
             rows: Rows with the liberation's columns.
+            page: The page they stand on, one of a kind in all steps: it tells dead letters apart.
             latest_allowed: As `conform` takes it.
 
         Returns:
-            The records, and a dead letter for every other row: as JSON, with its place among the rows.
+            The records, and a dead letter for every other row: its key and value, and its place on the page.
         """
         value = self._struct(rows, self.liberation.value, self.contract.arrow.field("value").type, self._deleted(rows))
         given = pa.table({"key": self._key(rows), "value": value})
-        conformed = conform(given, self.contract, latest_allowed)
-        place = Split(self.contract.stream, self.liberation.table or "query")
-        if not conformed.violations:
-            return Decoded(conformed.table, dead_letters(place, ()))
-        reasons = conformed.reasons()
-        texts = json_lines(rows.take(pa.array(list(reasons), pa.int64()))).to_pylist()
-        letters = (DeadLetter(row, text.encode(), why) for (row, why), text in zip(reasons.items(), texts, strict=True))
-        return Decoded(conformed.table.filter(pa.array(~conformed.bad)), dead_letters(place, letters))
+        place = Split(self.contract.stream, f"{self.liberation.table or 'query'}.{page}")
+        return judged_rows(given, place, self.contract, latest_allowed, 0)
 
     def greatest(self, rows: pa.Table) -> int | None:
         """The greatest value of the column that grows, in epoch microseconds or as an id; None for none."""

@@ -17,8 +17,16 @@ SELECT system_identifier::text AS system,
        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax,
        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
-       (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started
-FROM pg_control_system()"""
+       (extract(epoch FROM greatest(pg_postmaster_start_time(), stats_reset)) * 1000000)::bigint AS started,
+       CASE WHEN pg_is_in_recovery() THEN (pg_control_checkpoint()).timeline_id
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END AS timeline
+FROM pg_control_system(), pg_stat_bgwriter"""
+"""What `Snapshot` holds; any login may ask it.
+
+A backend that is killed makes the server recover as after a crash, but is no start of it: what shows it is that the
+server's statistics begin anew. The name of the log's file tells a new timeline from its first moment on, the control
+file only after a checkpoint; a standby has no other.
+"""
 
 AHEAD = 64
 """How many pages are planned at a time: their ends cost one look at the order columns, sorted where no index does it."""

@@ -2,8 +2,8 @@
 
 A format's reader brings rows into columns; here they get the contract's types, and every value that
 breaks a rule is reported with its row. Rules, besides types: no null where the contract has none, no
-empty string in a key, only known enum symbols, an event time from 0 to the latest allowed one
-(SEMANTICS.md, "Bad input"). What keeps all that is held against the rules that the contract declares.
+empty string in a key, only known enum symbols, no time that a table can't hold, an event time from 0 to the latest
+allowed one (SEMANTICS.md, "Bad input"). What keeps all that is held against the rules that the contract declares.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ Bools = npt.NDArray[np.bool_]
 
 SHOWN = 80
 """How many characters of a bad value a reason shows."""
+EARLIEST, LATEST = -210_866_803_200_000, (2**63 - 1) // 1_000
+"""The times that every table can hold, in epoch ms: PostgreSQL begins with 24 November of the year -4713, tables
+count in microseconds of 64 bits. Whatever else comes could be read, but would stop each run that writes it."""
 _PER_MS = {"us": 1_000, "ns": 1_000_000}
 
 
@@ -179,13 +182,20 @@ class _Judge:
 
     def _timestamp(self, array: pa.Array, place: _Place) -> pa.Array:
         ms = _epoch_ms(array)
-        if place.path == f"value.{self.contract.meta.event_time}" and len(ms):
-            if pc.min(ms).as_py() is not None and pc.min(ms).as_py() < 0:
+        first, last = (bound.as_py() for bound in pc.min_max(ms).values())
+        if first is None:
+            return ms_to_timestamps(ms)
+        if first < EARLIEST or last > LATEST:
+            outside = pc.or_(pc.less(ms, EARLIEST), pc.greater(ms, LATEST))
+            why = "not between the years -4713 and 294246"
+            self._note(ms, outside, place, lambda value: f"{place.path} is {value}, {why}")
+        if place.path == f"value.{self.contract.meta.event_time}":
+            if first < 0:
                 self._note(ms, pc.less(ms, 0), place, lambda value: f"{place.path} is negative: {value}")
-            if pc.max(ms).as_py() is not None and pc.max(ms).as_py() > self.latest_allowed:
+            if last > self.latest_allowed:
                 ahead = pc.greater(ms, self.latest_allowed)
-                why = "further ahead of the clock than max_future_skew"
-                self._note(ms, ahead, place, lambda value: f"{place.path} is {value}, {why}")
+                why_ahead = "further ahead of the clock than max_future_skew"
+                self._note(ms, ahead, place, lambda value: f"{place.path} is {value}, {why_ahead}")
         return ms_to_timestamps(ms)
 
     def _string(self, array: pa.Array, place: _Place) -> pa.Array:

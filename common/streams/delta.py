@@ -1,15 +1,16 @@
 """Streams as Delta tables: one transaction a step and stream, with the step as its version.
 
-Files are named by their step. A step that is delivered again with the same records leaves its table
+Files are named by their step; those of other names are what something joined of them (`OPTIMIZE`). A step that is delivered again with the same records leaves its table
 alone, so that the table only grows and can be read as a stream; with other records, one transaction
 replaces it. A step without records for a stream makes no transaction in its table.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from common.streams.staging import Part, PartWriter, by_stream, drop_staged, num
 DELTA_LOG = "_delta_log"
 WRITER = "adstream"
 """The application id of the transactions: a stream has a single writer, so it need not name the job."""
+
+_OF_STEP = re.compile(r"[^.]+\.[^.]+\.[0-9a-f]{12}\.parquet")
+"""What `PartWriter` names a file; Delta's own are `part-00000-<uuid>-c000.snappy.parquet`."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ class DeltaSink:
 
         A table may be one step ahead of the checkpoint when a run was killed; that step is delivered
         again. Further ahead, the checkpoint is another one, and the steps from `step` on are taken back.
+
+        Raises:
+            AdstreamError: There are files of another kind, or the steps to be taken back were compacted.
         """
         drop_staged(Path(self.root))
         for stream in self.contracts:
@@ -92,12 +99,18 @@ class DeltaSink:
 
 
 def delta_files(folder: Path) -> list[Path]:
-    """The files of a table's newest version, in step order.
+    """The files of a table's newest version, in step order; first those that were compacted, of steps before.
 
     Raises:
         AdstreamError: `deltalake` is not installed.
     """
-    return sorted(folder / Path(uri).name for uri in delta_library().DeltaTable(str(folder)).file_uris())
+    files = (folder / Path(uri).name for uri in delta_library().DeltaTable(str(folder)).file_uris())
+    return sorted(files, key=lambda path: (not is_compacted(path), path.name))
+
+
+def is_compacted(file: Path) -> bool:
+    """Whether a file of a stream's table belongs to no step: something joined those of several, in any order."""
+    return _OF_STEP.fullmatch(file.name) is None
 
 
 @dataclass(frozen=True)
@@ -133,13 +146,21 @@ class _Table:
         self._commit(number_of(step), remove=old, add={path: rows[path.name] for path in new})
 
     def take_back(self, step: str) -> None:
-        """Removes the steps from `step` on, if there are more than that one."""
+        """Removes the steps from `step` on, if there are more than that one; a compacted file is left alone."""
+        if last_step(self.table) > number_of(step) and any(map(is_compacted, self._every())):
+            raise AdstreamError(
+                f"'{self.folder}' was compacted: its steps from {number_of(step)} on can't be taken back",
+                "put the checkpoint back that belongs to it, or begin anew: adstream reset JOB --outputs",
+            )
         if self._files(lambda of: of > step):
             self._commit(number_of(step) - 1, remove=self._files(lambda of: of >= step), add={})
 
-    def _files(self, chosen: Any) -> list[Path]:
-        names = (Path(uri).name for uri in self.table.file_uris())
-        return sorted(self.folder / name for name in names if chosen(step_of(name)))
+    def _every(self) -> list[Path]:
+        return sorted(self.folder / Path(uri).name for uri in self.table.file_uris())
+
+    def _files(self, chosen: Callable[[str], bool]) -> list[Path]:
+        """The files of chosen steps."""
+        return [path for path in self._every() if not is_compacted(path) and chosen(step_of(path.name))]
 
     def _commit(self, version: int, remove: list[Path], add: Mapping[Path, int]) -> None:
         delta, now = delta_library(), int(time.time() * 1000)

@@ -18,7 +18,7 @@ from common.errors import AdstreamError
 from common.operators.buckets import concat
 from common.operators.step import END
 from common.streams.decode import read
-from common.streams.delta import DELTA_LOG, delta_files
+from common.streams.delta import DELTA_LOG, delta_files, is_compacted
 from common.streams.folder import FolderSource, Split
 from common.streams.json_text import json_lines, json_text
 
@@ -32,9 +32,9 @@ def records(root: str | Path, stream: str, contract: Contract) -> Iterator[pa.Ta
         contract: Its contract.
 
     Raises:
-        AdstreamError: A file can't be read, or a record breaks the contract.
+        AdstreamError: A file can't be read, or a record breaks the contract; the order of entities was lost.
     """
-    for path in _files(Path(root), stream):
+    for path in _files(Path(root), stream, contract):
         for decoded in read(Split(stream, str(path)), contract, END):
             if decoded.dead.num_rows:
                 letter = decoded.dead["value"][0].as_py()
@@ -98,10 +98,16 @@ def _lines(records: pa.Table) -> list[pa.Array]:
     return [json_lines(pa.Table.from_batches([batch])) for batch in records.to_batches()]
 
 
-def _files(root: Path, stream: str) -> list[Path]:
+def _files(root: Path, stream: str, contract: Contract) -> list[Path]:
     folder = root / stream
     if (folder / DELTA_LOG).exists():
-        return delta_files(folder)
+        files = delta_files(folder)
+        if contract.meta.tombstones and any(map(is_compacted, files)):
+            raise AdstreamError(
+                f"'{folder}' was compacted: which record of a key is the newest is not told any more",
+                "run the job again into an empty --output folder, and leave its streams as they are",
+            )
+        return files
     if not folder.is_dir():
         return []
     return FolderSource(str(root), (stream,)).files(stream)

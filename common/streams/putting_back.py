@@ -7,6 +7,7 @@ A folder gets a file a stream and replay, and `_replays/<number>.json` says whic
     INTO/<stream>/<last>~<number>.jsonl      in place; it sorts behind all that was there
 
 A replay that is killed before the second was never there; one that is killed after it is completed by the next.
+It no longer counts for a stream that was made anew since (`Sink.clear`), whose letters are of other records.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class Folder:
         for path in self._replays():
             replay = _Replay(**json.loads(path.read_text()))
             self._place(path.with_suffix(""), replay.files)
-            found |= {Identity(*letter) for letter in replay.letters}
+            kept = {stream for stream, name in replay.files.items() if self._keeps(stream, name)}
+            found |= {letter for letter in (Identity(*each) for each in replay.letters) if letter.stream in kept}
         return frozenset(found)
 
     def put(self, records: Mapping[str, pa.Table], letters: Sequence[Identity]) -> None:
@@ -99,6 +101,14 @@ class Folder:
         """A name that sorts behind those of all files of a stream."""
         names = [path.name.partition(".")[0] for path in FolderSource.open(self.root, (stream,)).files(stream)]
         return f"{max(names, default='0').partition('~')[0]}~{number}.jsonl"
+
+    def _keeps(self, stream: str, name: str) -> bool:
+        """Whether a stream is the one that a replay was put into.
+
+        Its file may have been removed once it was taken, as all before it; it is made anew if others stand before it.
+        """
+        before, folder = name.partition("~")[0], self.root / stream
+        return (folder / name).exists() or all(path.name.partition(".")[0] > before for path in folder.glob("[!._]*"))
 
     def _place(self, staged: Path, files: Mapping[str, str]) -> None:
         for stream, name in files.items():

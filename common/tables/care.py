@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -181,8 +182,9 @@ def compact(opened: Any, size: int) -> tuple[int, int]:
         size: About how large a file shall be, in bytes.
 
     Raises:
-        AdstreamError: A job wrote to it each time that this was tried (`UNAVAILABLE`).
+        AdstreamError: It is a stream, or a job wrote to it each time that this was tried (`UNAVAILABLE`).
     """
+    _check_no_stream(opened)
     before = len(opened.file_uris())
 
     def attempt() -> None:
@@ -191,6 +193,15 @@ def compact(opened: Any, size: int) -> tuple[int, int]:
 
     again(attempt, f"table '{opened.metadata().name}'")
     return before, len(opened.file_uris())
+
+
+def _check_no_stream(opened: Any) -> None:
+    """Refuses what a job wrote with `--format delta`; a table that a job landed has a name."""
+    if opened.metadata().name is None and pa.schema(opened.schema().to_arrow()).names == ["key", "value"]:
+        raise AdstreamError(
+            f"table '{Path(opened.table_uri).name}' is a stream, and its files tell the order of its steps",
+            "leave it as it is, or keep the stream as a table with the job 'land', which can be compacted",
+        )
 
 
 def vacuum(opened: Any, older_than: int, *, dry_run: bool) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -15,8 +17,11 @@ import yaml
 
 from common.cli.liberate import PROGRESS
 from common.contracts.contract import load
-from common.databases.liberate import job_of
+from common.databases.liberate import job_of, snapshot_of
+from common.databases.postgres import Database
+from common.databases.progress import Snapshot
 from common.engines.launch import only_writer
+from common.errors import AdstreamError
 from common.services.stack import Stack
 from common.streams.kafka.address import Address
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
@@ -175,8 +180,15 @@ def test_rows_that_break_the_contract_become_dead_letters(shop: str, adstream: A
     assert [row["key"] for row in table(tmp_path, STREAM, load(STREAM)).to_pylist()] == [2]
     letters = pa.concat_tables(records(tmp_path, "dead-letters", load("dead-letters"))).to_pylist()
     assert [letter["value"]["reason"] for letter in letters] == ["key is null", "value.name is null"]
-    assert [json.loads(letter["value"]["raw"])["id"] for letter in letters] == [None, 1]
-    assert letters[0]["value"]["partition"] == "advertisements/advertisement"
+    assert [json.loads(letter["value"]["raw"])["key"] for letter in letters] == [None, 1]
+    places = [letter["value"]["partition"] for letter in letters]
+    assert places == [f"advertisements/advertisement.{page}" for page in ("000000000.p0", "000000001.p0")]
+    said = adstream("dead-letters", "show", tmp_path)
+    assert "key is null" in said.out and "value.name is null" in said.out
+    replay = ("dead-letters", "replay", tmp_path, "--into", tmp_path, "--set", "value.name=mended")
+    assert "put back" in adstream(*replay).out
+    mended = table(tmp_path, STREAM, load(STREAM)).to_pylist()
+    assert [(row["key"], row["value"]["name"]) for row in mended] == [(1, "mended"), (2, "good")]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +221,43 @@ def test_a_clock_that_goes_back_is_refused(shop: str, adstream: Adstream, tmp_pa
     assert said.code == 2 and "clock went back by 3," in said.err
     assert adstream("liberate", STREAM, "--database", shop, "--output", tmp_path, "--again").code == 0
     assert table(tmp_path, STREAM, load(STREAM)).num_rows == 1
+
+
+def test_a_database_that_was_restored_is_refused(shop: str, adstream: Adstream, tmp_path: Path) -> None:
+    arguments = ("liberate", STREAM, "--database", shop, "--output", tmp_path)
+    assert adstream(*arguments).code == 0
+    path = tmp_path / PROGRESS
+    progress = json.loads(path.read_text())
+    path.write_text(json.dumps({**progress, "timeline": progress["timeline"] + 1}))
+    said = adstream(*arguments)
+    assert said.code == 2 and "it is on timeline 1, 2 was read" in said.err and said.err.count("\n") == 1
+
+
+def test_a_crash_of_a_backend_is_noticed_and_a_plain_restart_is_no_new_timeline(shop: str, services: Stack) -> None:
+    first = seen(shop)
+    with psycopg.connect(shop) as session:
+        os.kill(session.info.backend_pid, signal.SIGKILL)
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    crashed = seen(shop)
+    assert crashed.started > first.started and crashed.timeline == first.timeline == 1
+    list(services.down(["postgres"]))
+    list(services.up(["postgres"]))
+    restarted = seen(shop)
+    assert restarted.started > crashed.started and restarted.timeline == 1
+
+
+def seen(database: str, patience: float = 60) -> Snapshot:
+    """What a database says of itself, once it lets somebody in."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            with Database(database, read_only=True) as opened:
+                return snapshot_of(opened)
+        except AdstreamError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def test_a_progress_of_something_else_is_refused(shop: str, adstream: Adstream, tmp_path: Path) -> None:

@@ -145,4 +145,4 @@ def test_an_outbox_that_was_restored_is_refused(shop: str, broker: Address, adst
     assert adstream(*arguments).code == 0
     execute(shop, "UPDATE outbox_relay SET step = 0")
     said = adstream(*arguments)
-    assert said.code == 2 and "the broker has steps up to 0 of the outbox" in said.err
+    assert said.code == 2 and "the broker has steps up to 0, but the outbox at" in said.err

@@ -223,6 +223,26 @@ def test_a_dropped_column_is_a_dead_letter_and_not_the_end(
     assert json.loads(letter["raw"])["after"]["kind"] == "Pets"
 
 
+def test_a_long_value_that_an_update_leaves_alone_is_published(
+    connected: Connector, broker: Address, database: str, tmp_path: Path
+) -> None:
+    """PostgreSQL keeps it apart from its row, and logs it only as part of the whole row before."""
+    name = os.urandom(8_000).hex()
+    connected()
+    execute(
+        database,
+        f"INSERT INTO advertisement VALUES (1, '{name}', 'Pets')",
+        "UPDATE advertisement SET type = 'Cars' WHERE id = 1",
+        "ALTER TABLE advertisement REPLICA IDENTITY DEFAULT",
+        "UPDATE advertisement SET type = 'Books' WHERE id = 1",
+        f"INSERT INTO advertisement VALUES ({SENTINEL}, 'last', 'Pets')",
+    )
+    left = {row["key"]: row["value"] for row in caught_up(spec_of("local", broker, tmp_path), broker).to_pylist()}
+    assert left[1] == {"name": name, "type": "Cars"}
+    (letter,) = pa.concat_tables(committed(broker, "dead-letters"))["value"].to_pylist()
+    assert "which breaks the rule 'name-is-known'" in letter["reason"]
+
+
 def test_a_slot_that_is_lost_is_refused_until_the_table_is_taken_up_anew(
     connected: Connector, services: Stack, broker: Address, database: str, tmp_path: Path, adstream: Adstream
 ) -> None:

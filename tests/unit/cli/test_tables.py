@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from common.contracts.contract import load
 from common.engines.local.translate import run
 from common.runtime.spec import JobSpec
+from common.streams.sink import open_sink
 from tests.unit.cli.conftest import Adstream
 
 pytest.importorskip("deltalake")
@@ -65,6 +68,17 @@ def test_they_are_compacted_and_vacuumed(output: Path, adstream: Adstream) -> No
     assert told.out.splitlines()[-1].split() == done.out.splitlines()[-1].split()
     assert len(list((output / STREAM).glob("*.parquet"))) == 1
     assert "2 rows in version" in adstream("tables", "show", STREAM, "--output", output).out
+
+
+def test_a_stream_in_deltas_format_is_not_compacted(tmp_path: Path, adstream: Adstream) -> None:
+    contracts = {STREAM: load(STREAM)}
+    sink = open_sink(tmp_path, "delta", contracts)
+    with sink.writer("000000000", "p0") as writer:
+        writer.write({STREAM: pa.Table.from_pylist([{"key": 1, "value": None}], contracts[STREAM].arrow)})
+    sink.deliver("000000000", writer.parts)
+    said = adstream("tables", "compact", "--output", tmp_path)
+    line = f"table '{STREAM}' is a stream, and its files tell the order of its steps: leave it as it is, or keep"
+    assert said.code == 2 and line in said.error
 
 
 def test_in_batch_mode_tables_are_made_anew(output: Path, adstream: Adstream) -> None:

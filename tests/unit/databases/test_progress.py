@@ -181,6 +181,20 @@ def test_a_database_that_is_not_what_it_was_is_refused(snapshot: Snapshot, why: 
         progress.opened(snapshot, timed, repeats=True)
 
 
+def test_a_database_that_was_restored_or_failed_over_is_refused() -> None:
+    """Also when it has given out nearly as many transaction ids again: those that were passed over would be lost."""
+    first = Snapshot("here", 10_000_000, 10_000_000, 100, timeline=1)
+    progress = Progress().opened(first, IDS, repeats=True).closed(IDS, by_transaction=True)
+    with pytest.raises(AdstreamError, match="it is on timeline 2, 1 was read"):
+        progress.opened(Snapshot("here", 9_995_000, 9_995_000, 100, timeline=2), IDS, repeats=True)
+
+
+def test_a_progress_that_has_noted_no_timeline_takes_the_first_one() -> None:
+    first = Snapshot("here", 9, 9, 100)
+    progress = Progress().opened(first, IDS, repeats=True).closed(IDS, by_transaction=True)
+    assert progress.opened(replace(first, timeline=3), IDS, repeats=True).timeline == 3
+
+
 def test_a_clock_that_went_back_within_the_lag_is_no_matter() -> None:
     timed = Column(timed=True, lag=10)
     progress = Progress().opened(Snapshot("here", 9, 9, 100), timed, repeats=True).closed(timed, by_transaction=True)

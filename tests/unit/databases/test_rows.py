@@ -11,6 +11,7 @@ from common.databases.liberation import Liberation
 from common.databases.rows import Rows
 from common.errors import AdstreamError
 from common.operators.step import END
+from common.streams.letters import Assignment, corrected, letters_of
 
 ADS = Liberation.model_validate(
     {
@@ -30,6 +31,7 @@ SCHEMA = pa.schema(
         ("at", pa.timestamp("us", tz="UTC")),
     ]
 )
+PAGE = "000000003.p0"
 MOMENT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -39,7 +41,9 @@ def rows(*lines: tuple[int | None, str | None, bool | None]) -> pa.Table:
 
 
 def test_rows_become_records_and_deleted_ones_tombstones() -> None:
-    decoded = Rows(ADS, load("advertisements")).records(rows((1, "a", False), (2, None, True), (3, "c", None)), END)
+    decoded = Rows(ADS, load("advertisements")).records(
+        rows((1, "a", False), (2, None, True), (3, "c", None)), PAGE, END
+    )
     assert decoded.records.schema == load("advertisements").arrow
     assert decoded.records.to_pylist() == [
         {"key": 1, "value": {"name": "a", "type": "Pets"}},
@@ -51,13 +55,13 @@ def test_rows_become_records_and_deleted_ones_tombstones() -> None:
 
 def test_a_time_of_deletion_is_a_deletion() -> None:
     timed = ADS.model_copy(update={"deleted": "at"})
-    decoded = Rows(timed, load("advertisements")).records(rows((1, "a", False)), END)
+    decoded = Rows(timed, load("advertisements")).records(rows((1, "a", False)), PAGE, END)
     assert decoded.records["value"].to_pylist() == [None]
 
 
 def test_a_row_that_breaks_the_contract_becomes_a_dead_letter_and_no_other_one() -> None:
     decoded = Rows(ADS, load("advertisements")).records(
-        rows((1, "a", False), (None, "b", False), (3, None, False)), END
+        rows((1, "a", False), (None, "b", False), (3, None, False)), PAGE, END
     )
     assert decoded.records["key"].to_pylist() == [1]
     letters = decoded.dead["value"].to_pylist()
@@ -65,7 +69,18 @@ def test_a_row_that_breaks_the_contract_becomes_a_dead_letter_and_no_other_one()
         (1, "key is null"),
         (2, "value.name is null"),
     ]
-    assert json.loads(letters[0]["raw"])["name"] == "b"
+    assert json.loads(letters[0]["raw"]) == {"key": None, "value": {"name": "b", "type": "Pets"}}
+
+
+def test_dead_letters_of_all_pages_are_told_apart_and_can_be_corrected() -> None:
+    some, bad = Rows(ADS, load("advertisements")), rows((3, None, False))
+    pages = ("000000000.p0", "000000000.p1", "000000001.p0")
+    letters = letters_of(some.records(bad, page, END).dead for page in pages)
+    assert [letter.identity.partition for letter in letters] == [
+        f"advertisements/advertisement.{page}" for page in pages
+    ]
+    result = corrected(letters, {}, [Assignment.of("value.name=c")], END)
+    assert result.records["advertisements"].to_pylist() == [{"key": 3, "value": {"name": "c", "type": "Pets"}}] * 3
 
 
 def test_the_greatest_value_and_the_places_of_rows_are_known() -> None:
@@ -87,6 +102,19 @@ def test_a_column_of_another_type_is_refused(column: str, kind: pa.DataType, lin
     changed = SCHEMA.set(SCHEMA.get_field_index(column), pa.field(column, kind))
     with pytest.raises(AdstreamError, match=line):
         Rows(ADS, load("advertisements")).check(changed)
+
+
+@pytest.mark.parametrize(("lag", "fits"), [(600_000, False), (3_600_000, True)])
+def test_a_time_without_a_zone_needs_a_lag_of_the_hour_that_comes_twice(lag: int, fits: bool) -> None:
+    """Where it is local time: the hour after the end of daylight saving looks like the one before."""
+    read = ADS.read.model_copy(update={"lag": lag})
+    some = Rows(ADS.model_copy(update={"read": read}), load("advertisements"))
+    zoneless = SCHEMA.set(SCHEMA.get_field_index("at"), pa.field("at", pa.timestamp("us")))
+    if fits:
+        some.check(zoneless)
+        return
+    with pytest.raises(AdstreamError, match=r"column 'at' has no time zone.*: make it timestamptz, or write lag: 1h"):
+        some.check(zoneless)
 
 
 def test_a_narrower_integer_fits() -> None:

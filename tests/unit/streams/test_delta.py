@@ -10,6 +10,7 @@ import pytest
 from common.contracts.contract import load
 from common.errors import AdstreamError, ExitCode
 from common.streams.delta import DeltaSink
+from common.streams.materialise import table
 from common.streams.sink import open_sink
 from tests.unit.streams.test_sink import CONTRACTS, ONE, STREAM, TWO, ZERO, rows, stage
 
@@ -66,6 +67,36 @@ def test_a_step_that_was_optimised_away_is_not_delivered_again(sink: DeltaSink, 
     opened(tmp_path).optimize.compact()
     sink.deliver(ZERO, stage(sink, ZERO, a=rows(1, 2)))
     assert opened(tmp_path).count() == 2
+
+
+def compacted(sink: DeltaSink, root: Path) -> None:
+    """Two steps, in one file of Delta's own name."""
+    for key, step in enumerate((ZERO, ONE)):
+        sink.deliver(step, stage(sink, step, a=rows(key)))
+    opened(root).optimize.compact()
+
+
+def test_a_restart_keeps_what_was_compacted(sink: DeltaSink, tmp_path: Path) -> None:
+    compacted(sink, tmp_path)
+    for step in (ONE, TWO):
+        sink.recover(step)
+        assert opened(tmp_path).count() == 2
+    sink.deliver(TWO, stage(sink, TWO, a=rows(7)))
+    sink.recover(TWO)
+    assert opened(tmp_path).count() == 3
+
+
+def test_steps_that_were_compacted_are_not_taken_back(sink: DeltaSink, tmp_path: Path) -> None:
+    compacted(sink, tmp_path)
+    with pytest.raises(AdstreamError, match=f"'{tmp_path / STREAM}' was compacted: its steps from 0 on can't be"):
+        sink.recover(ZERO)
+    assert opened(tmp_path).count() == 2
+
+
+def test_a_compacted_stream_of_entities_does_not_tell_what_is_newest(sink: DeltaSink, tmp_path: Path) -> None:
+    compacted(sink, tmp_path)
+    with pytest.raises(AdstreamError, match="was compacted: which record of a key is the newest"):
+        table(tmp_path, STREAM, CONTRACTS[STREAM])
 
 
 def test_files_of_a_transaction_that_was_never_made_are_delivered(sink: DeltaSink, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def replay(root: Path, keys: range) -> None:
         tables = {
             stream: pa.concat_tables([rows(stream, range(key.offset, key.offset + 1)) for key in some])
             for stream, some in wanted.items()
+            if some
         }
         folder.put(tables, [letter for some in wanted.values() for letter in some])
 
@@ -73,6 +74,25 @@ def test_what_is_put_back_comes_behind_all_and_once(root: Path) -> None:
     assert source.files("customer-rows")[-1].name == "000002~000003.jsonl"
     second = source.next_step(first.position)
     assert second is not None and Path(second.splits[0].path).name == "000001~000001.jsonl"
+
+
+def test_letters_of_a_stream_that_was_made_anew_are_put_back_again(root: Path) -> None:
+    replay(root, range(3))
+    shutil.rmtree(root / "customer-rows")  # as `Sink.clear` does
+    (root / "customer-rows").mkdir()
+    (root / "customer-rows" / "000000.jsonl").touch()
+    assert Folder(root).replayed() == set(letters("campaign-rows", range(3)))
+    replay(root, range(3))
+    replay(root, range(3))
+    assert keys(root, "customer-rows") == keys(root, "campaign-rows") == [0, 1, 2]
+
+
+def test_letters_stay_put_back_when_files_that_were_taken_are_removed(root: Path) -> None:
+    replay(root, range(3))
+    (root / "customer-rows" / "000002.jsonl").touch()
+    for name in ("000001.jsonl", "000001~000001.jsonl"):
+        (root / "customer-rows" / name).unlink()
+    assert Folder(root).replayed() >= set(letters("customer-rows", range(3)))
 
 
 def test_a_replay_that_is_stopped_anywhere_is_completed_or_was_never_there(

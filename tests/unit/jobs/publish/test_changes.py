@@ -12,8 +12,9 @@ from common.engines.local.translate import run
 from common.errors import AdstreamError
 from common.operators.buckets import bucket_of
 from common.operators.replica import CHANGE, ECHO, MARK, SNAPSHOT, TRUNCATION
-from common.operators.step import BEGINNING
+from common.operators.step import BEGINNING, END
 from common.runtime.spec import JobSpec
+from common.streams.conform import conform
 from common.streams.materialise import table
 from jobs.publish.changes import EVENTS, AsChange
 
@@ -81,3 +82,16 @@ def test_the_job_publishes_the_table_and_sets_aside_what_is_no_envelope(tmp_path
     ]
     letters = table(output, "dead-letters", load("dead-letters")).to_pylist()
     assert [letter["value"]["reason"] for letter in letters] == ["value.after.type is missing"]
+
+
+def test_what_debezium_does_not_know_of_a_row_is_a_dead_letter_unless_the_row_is_gone() -> None:
+    unknown = "__debezium_unavailable_value"
+    log = [change("u", 1, 10, unknown), change("u", 2, 20, unknown, deleted=True), change("d", 3, 30), LOG[0], LOG[7]]
+    other = change("u", 4, 40, "Ducks")
+    other["value"]["after"]["type"] = unknown
+    contract = load("advertisement-changes")
+    assert conform(records(*log, other), contract, END).reasons() == {
+        row: f"value.after.is_deleted is False and value.after.{field} is '{unknown}', which breaks the rule "
+        f"'{field}-is-known' (value.after.is_deleted or value.after.{field} != \"{unknown}\")"
+        for row, field in ((0, "name"), (5, "type"))
+    }
