@@ -9,6 +9,9 @@
 The manifest is replaced atomically and names every state file it needs, so a crash leaves either the
 step before or the step after. State files that no manifest names are swept by the next save. It has two lines: the
 first holds the layout and the sum of the second.
+
+In a folder, manifests are on the disk when they are saved, state files when the operating system has written them. So
+a power cut may tear state that a manifest names: that is found by its sum when it is read, and refused.
 """
 
 from __future__ import annotations
@@ -350,7 +353,7 @@ class Checkpoint:
         """Puts the last checkpoint into the history, as a new one follows it; gives those that are retained."""
         last = self.load()
         if last is not None and last.step < manifest.step:
-            self.storage.write(_retained(last.step), last.text().encode())
+            self.storage.replace(_retained(last.step), last.text().encode())
         kept = dict(islice(self._older(manifest.step), self.retention - 1))
         self.storage.delete(name for name in self.storage.files(RETAINED) if name not in kept)
         return list(kept.values())
