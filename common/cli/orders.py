@@ -16,6 +16,7 @@ from common.cli.last import LastCheckpoint, LastOutput, last_spec
 from common.cli.options import Job, Option
 from common.cli.request import request_of
 from common.cli.run import ordered, persist, show, telling, watched
+from common.config.job import MOST
 from common.config.layers import pairs
 from common.engines.launch import is_running
 from common.engines.registry import ENGINES, check, require
@@ -64,8 +65,8 @@ def scale(
 
         adstream scale sessions --output out --parallelism 4
     """
-    if parallelism < 1:
-        raise AdstreamError(f"--parallelism is {parallelism}", "give at least 1")
+    if not 1 <= parallelism <= MOST:
+        raise AdstreamError(f"--parallelism is {parallelism}", f"give at least 1, and at most {MOST}")
     return change(last_spec(job, output, checkpoint), Order(True, parallelism=parallelism), until_caught_up)
 
 

@@ -1,0 +1,24 @@
+"""What an engine refuses before it is started; none is imported for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common.engines.registry import check
+from common.errors import AdstreamError
+from common.runtime.spec import JobSpec
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> JobSpec:
+    return JobSpec("sessions", "local", "batch", str(tmp_path / "in"), str(tmp_path / "out"), str(tmp_path / "kept"))
+
+
+def test_flink_refuses_more_tasks_than_can_share_its_state(spec: JobSpec) -> None:
+    with pytest.raises(AdstreamError, match="parallelism=257: a job on Flink has at most 256 tasks: set 256 or less"):
+        check(replace(spec, engine="flink", settings={"parallelism": 257}))
+    assert check(replace(spec, engine="flink", settings={"parallelism": 256})) == ()
+    assert check(replace(spec, settings={"parallelism": 257})) == ()
