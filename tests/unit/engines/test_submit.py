@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.engines.registry import check
+from common.engines.tasks import opened
 from common.errors import AdstreamError
 from common.runtime.spec import JobSpec
 
@@ -22,3 +23,11 @@ def test_flink_refuses_more_tasks_than_can_share_its_state(spec: JobSpec) -> Non
         check(replace(spec, engine="flink", settings={"parallelism": 257}))
     assert check(replace(spec, engine="flink", settings={"parallelism": 256})) == ()
     assert check(replace(spec, settings={"parallelism": 257})) == ()
+
+
+def test_the_local_engine_has_no_options(spec: JobSpec) -> None:
+    asked = replace(spec, options={"foo": "1"})
+    with pytest.raises(AdstreamError, match="unknown option of engine 'local' 'foo': there is none"):
+        check(asked)
+    with pytest.raises(AdstreamError, match="unknown option of engine 'local' 'foo'"), opened(asked):
+        pass
