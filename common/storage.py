@@ -333,6 +333,8 @@ def _opened(place: str, process: int) -> tuple[Any, str]:
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
     try:
         files, path = fs.FileSystem.from_uri(place)
+        if not path:
+            raise ValueError("it names no bucket")
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise AdstreamError(

@@ -23,7 +23,7 @@ def test_a_place_in_a_place_keeps_its_options() -> None:
     assert below("/kept/", "sessions") == "/kept/sessions"
 
 
-@pytest.mark.parametrize("place", ["ftp://there/kept", "s3://ads/kept?no_such_option=1"])
+@pytest.mark.parametrize("place", ["ftp://there/kept", "s3://ads/kept?no_such_option=1", "s3://", "s3://?scheme=http"])
 def test_a_url_that_names_no_storage_is_refused(place: str) -> None:
     with pytest.raises(AdstreamError, match="can't be opened"):
         storage_at(place)
