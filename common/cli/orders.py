@@ -13,10 +13,9 @@ from cyclopts import Parameter
 
 from common.cli.console import out
 from common.cli.last import LastCheckpoint, LastOutput, last_spec
-from common.cli.options import Job, Option
+from common.cli.options import Job, Option, tasks
 from common.cli.request import request_of
 from common.cli.run import ordered, persist, show, telling, watched
-from common.config.job import MOST
 from common.config.layers import pairs
 from common.engines.launch import is_running
 from common.engines.registry import ENGINES, check, require
@@ -65,9 +64,8 @@ def scale(
 
         adstream scale sessions --output out --parallelism 4
     """
-    if not 1 <= parallelism <= MOST:
-        raise AdstreamError(f"--parallelism is {parallelism}", f"give at least 1, and at most {MOST}")
-    return change(last_spec(job, output, checkpoint), Order(True, parallelism=parallelism), until_caught_up)
+    order = Order(True, parallelism=tasks("--parallelism", parallelism))
+    return change(last_spec(job, output, checkpoint), order, until_caught_up)
 
 
 def move(
