@@ -99,6 +99,13 @@ def test_an_older_checkpoint_is_deleted_by_its_step(adstream: Adstream, out: Pat
     assert (said.code, "has no checkpoint before its last one" in said.error) == (ExitCode.REFUSED, True)
 
 
+def test_what_does_not_come_in_is_named_once(adstream: Adstream, tmp_path: Path) -> None:
+    said = adstream("checkpoints", "import", "sessions", "--from", tmp_path, "--checkpoint", tmp_path / "kept")
+    assert (
+        f"'{tmp_path}/manifest.json' does not describe an exported checkpoint (No such file or directory)" in said.error
+    )
+
+
 def test_a_checkpoint_goes_out_and_comes_in(adstream: Adstream, out: Path, tmp_path: Path) -> None:
     tables, kept = tmp_path / "tables", tmp_path / "kept"
     assert adstream("checkpoints", "export", "sessions", "--output", out, "--to", tables).code == 0
