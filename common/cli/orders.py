@@ -15,13 +15,12 @@ from common.cli.console import out
 from common.cli.last import LastCheckpoint, LastOutput, last_spec
 from common.cli.options import Job, Option, tasks
 from common.cli.request import request_of
-from common.cli.run import ordered, persist, show, telling, watched
+from common.cli.run import next_step, ordered, persist, show, telling, watched
 from common.config.layers import pairs
 from common.engines.launch import is_running
 from common.engines.registry import ENGINES, check, require
 from common.errors import AdstreamError, ExitCode
 from common.names import pick
-from common.runtime.checkpoint import Checkpoint
 from common.runtime.orders import Order, is_ordered
 from common.runtime.spec import JobSpec
 
@@ -121,12 +120,6 @@ def change(spec: JobSpec, order: Order, caught_up: bool = False) -> int:  # noqa
     what = f"job '{spec.job}' goes on on {goal.engine}, with parallelism {goal.parallelism}"
     out.print(f"{what}, from step {next_step(spec)}", highlight=False)
     return ExitCode.OK
-
-
-def next_step(spec: JobSpec) -> int:
-    """The step that a job takes next."""
-    manifest = Checkpoint(spec.checkpoint).load()
-    return manifest.step if manifest else 0
 
 
 def _following(job: str, output: Path, checkpoint: str) -> JobSpec:

@@ -163,7 +163,7 @@ def persist(request: Request, patience: float, start: Start) -> Summary:
         except AdstreamError as error:
             if error.code is not ExitCode.UNAVAILABLE or spec.mode == "batch":
                 raise
-            reached = _step(spec)
+            reached = next_step(spec)
             failed, step = (failed, step) if failed and reached == step else (time.monotonic(), reached)
             if time.monotonic() - failed >= patience:
                 raise
@@ -248,7 +248,7 @@ def balance(metrics: Mapping[str, int], names: tuple[str, ...]) -> str:
     return f"{metrics.get('records_in', 0):,} records in = {terms}"
 
 
-def _step(spec: JobSpec) -> int:
+def next_step(spec: JobSpec) -> int:
     """The step that a job takes next."""
     manifest = Checkpoint(spec.checkpoint).load()
     return manifest.step if manifest else 0
