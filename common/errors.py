@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from enum import IntEnum
 
 
@@ -41,6 +42,12 @@ class AdstreamError(Exception):
 def first_line(error: BaseException) -> str:
     """The first line of what a failure says; libraries add traces and queries below it."""
     return next(iter(str(error).strip().splitlines()), "no message")
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a file can't be used, for a message that names it: what the system says of it, else what the failure says."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else first_line(error)
 
 
 def is_full_disk(error: BaseException) -> bool:

@@ -1,4 +1,7 @@
-"""Files that are replaced whole: who reads one sees what was there before or what is there now, never a part."""
+"""Files that are replaced whole: who reads one sees what was there before or what is there now, never a part.
+
+That holds while the machine runs; `common.storage` has what outlives a power cut.
+"""
 
 from __future__ import annotations
 

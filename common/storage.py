@@ -10,6 +10,7 @@ rename in a folder, and one put in an object store.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -57,11 +58,17 @@ class Storage(Protocol):
         ...
 
     def write(self, name: str, content: pa.Buffer | bytes) -> None:
-        """Writes a file: whole, or not at all. It need not outlive a power cut before the next `replace`."""
+        """Writes a file: whole, or not at all, whatever becomes of the process. A power cut may leave it torn, in a folder.
+
+        Who reads it compares it with a sum that was kept elsewhere.
+        """
         ...
 
     def replace(self, name: str, content: bytes) -> None:
-        """Puts a file in the place of the one that is there; once this returns, it outlives anything."""
+        """Puts a file in the place of the one that is there; once this returns, it outlives a power cut.
+
+        That holds for this file only: not for what was written before.
+        """
         ...
 
     def claim(self, name: str, content: bytes) -> bytes:
@@ -143,6 +150,7 @@ class Folder:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        _sync_names(self._path(name).parent)
 
     def claim(self, name: str, content: bytes) -> bytes:
         """As `Storage.claim`."""
@@ -184,6 +192,18 @@ class Folder:
 
     def _path(self, name: str) -> Path:
         return Path(self.place, name)
+
+
+def _sync_names(folder: Path) -> None:
+    """Lets the names in a folder outlive a power cut: a rename is a change of the folder, not of the file."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems know no such thing
+            raise
+    finally:
+        os.close(number)
 
 
 def _below(path: str, name: str) -> Iterator[tuple[str, int]]:
@@ -313,6 +333,8 @@ def _opened(place: str, process: int) -> tuple[Any, str]:
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
     try:
         files, path = fs.FileSystem.from_uri(place)
+        if not path:
+            raise ValueError("it names no bucket")
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise AdstreamError(

@@ -13,8 +13,10 @@ from cyclopts import Parameter
 from common.cli.console import out
 from common.cli.last import last_spec
 from common.cli.options import Job, duration
+from common.config.jobs import jobs
 from common.engines.entry import log_to
 from common.errors import AdstreamError
+from common.names import pick
 from common.runtime.run import now_ms
 from common.scaling.keda import scaled_object
 from common.scaling.loop import ByCommand, DryRun, look
@@ -58,6 +60,7 @@ def autoscale(
         adstream autoscale sessions --output out --max 8 --dry-run
         adstream autoscale sessions --render keda --workers spark-executors
     """
+    pick("job", job, jobs())
     limits = Limits(
         minimum=minimum,
         maximum=maximum,

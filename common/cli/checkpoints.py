@@ -17,12 +17,12 @@ from common.config.job import format_duration
 from common.engines.launch import only_writer
 from common.errors import AdstreamError, ExitCode
 from common.operators.step import BEGINNING
-from common.runtime.checkpoint import Checkpoint, Manifest
+from common.runtime.checkpoint import MANIFEST, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.compatible import contract_versions
 from common.runtime.inspection import flaws, held
 from common.runtime.portable import bring_in, export
-from common.runtime.run import now_ms, shown
+from common.runtime.run import Run, now_ms, shown
 from common.runtime.spec import JobSpec
 from common.storage import is_remote
 
@@ -84,7 +84,8 @@ def verify(job: Job, /, *, output: LastOutput, checkpoint: LastCheckpoint = "") 
 
     adstream checkpoints verify sessions --output out
     """
-    place, torn = _checkpoint(last_spec(job, output, checkpoint)), 0
+    spec = last_spec(job, output, checkpoint)
+    place, hints = _checkpoint(spec), list[str]()
     for name, manifest in _known(place):
         started, found = time.monotonic(), list(flaws(place, manifest))
         for flaw in found:
@@ -92,10 +93,13 @@ def verify(job: Job, /, *, output: LastOutput, checkpoint: LastCheckpoint = "") 
         state = f"{len(found)} torn" if found else "whole"
         files, seconds = len(list(manifest.files())), time.monotonic() - started
         out.print(f"step {manifest.step} ({name}): {files:,} files, {state}, {seconds:.1f} s", highlight=False)
-        torn += len(found)
-    if torn:
-        out.print(f"adstream checkpoints delete {job} --output {output} falls back to the one before", highlight=False)
-    return ExitCode.DIFFERENT if torn else ExitCode.OK
+        if found and name == MANIFEST:
+            hints.append(_way_back(spec, output))
+        elif found:
+            hints.append(f"adstream checkpoints delete {job} --output {output} --step {manifest.step} drops it")
+    for hint in hints:
+        out.print(hint, highlight=False, markup=False)
+    return ExitCode.DIFFERENT if hints else ExitCode.OK
 
 
 @app.command
@@ -105,18 +109,15 @@ def delete(job: Job, /, *, output: LastOutput, checkpoint: LastCheckpoint = "", 
     adstream checkpoints delete sessions --output out --step 12
     """
     with only_writer(output):
-        place = _checkpoint(last_spec(job, output, checkpoint))
+        spec = last_spec(job, output, checkpoint)
+        place = _checkpoint(spec)
         last = place.load() if step is not None else None
         if last is not None and step != last.step:
             place.storage.delete([_of_step(place, step)[0]])
             out.print(f"the checkpoint of step {step} is deleted", highlight=False)
             return
-        before = place.fall_back()
-        if before is None:
-            raise AdstreamError(
-                f"job '{job}' has no checkpoint before its last one",
-                f"retain more of them (checkpoint.retention), or let it begin anew (adstream reset {job})",
-            )
+        before = _before(spec)
+        place.fall_back()
         out.print(f"job '{job}' goes on from step {before.step}", highlight=False)
 
 
@@ -168,6 +169,40 @@ def import_(
 
 def _checkpoint(spec: JobSpec) -> Checkpoint:
     return Checkpoint(spec.checkpoint, spec.typed_settings().checkpoint.retention)
+
+
+def _before(spec: JobSpec) -> Manifest:
+    """The checkpoint that a job can fall back to.
+
+    Raises:
+        AdstreamError: There is none, or what the job writes to keeps the steps since, which can't be taken again.
+    """
+    before = _checkpoint(spec).before()
+    if before is None:
+        raise AdstreamError(
+            f"job '{spec.job}' has no checkpoint before its last one",
+            f"retain more of them (checkpoint.retention), or let it begin anew (adstream reset {spec.job})",
+        )
+    run = Run.open(spec)
+    try:
+        run.check_sink(before)
+    except AdstreamError as error:
+        if error.code is ExitCode.UNAVAILABLE:
+            raise
+        raise AdstreamError(
+            f"job '{spec.job}' can't go on from step {before.step} ({error.problem})",
+            "restore the files of the last checkpoint from a copy, or let the job begin anew "
+            f"(adstream reset {spec.job})",
+        ) from error
+    return before
+
+
+def _way_back(spec: JobSpec, output: Path) -> str:
+    """What can be done where the last checkpoint is torn."""
+    try:
+        return f"adstream checkpoints delete {spec.job} --output {output} falls back to step {_before(spec).step}"
+    except AdstreamError as error:
+        return str(error)
 
 
 def _known(place: Checkpoint) -> list[tuple[str, Manifest]]:

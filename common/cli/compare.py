@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,14 +19,14 @@ from rich.table import Table
 
 from common.cli.console import following, out
 from common.cli.options import Config, Format, Input, Job, Set
-from common.cli.request import Request, job_settings, prepare
+from common.cli.request import Request, checked, clear, job_settings
 from common.config.jobs import report_of
 from common.contracts.contract import OPERATIONS, load
 from common.engines.launch import launch
 from common.engines.registry import ENGINES
 from common.errors import AdstreamError, ExitCode
 from common.names import pick
-from common.runtime.spec import JobSpec
+from common.runtime.run import Run
 from common.streams.json_text import json_lines
 from common.streams.materialise import digest, table
 from common.tables.care import content
@@ -132,7 +133,7 @@ def compare(
                 options=variant.options,
             )
             try:
-                answers.append(answer(variant, prepare(request)))
+                answers.append(answer(variant, checked(request)))
             except AdstreamError as error:
                 if error.code is not ExitCode.UNAVAILABLE:
                     raise
@@ -141,15 +142,16 @@ def compare(
     return verdict(answers)
 
 
-def answer(variant: Variant, spec: JobSpec) -> Answer:
-    """Runs a variant."""
+def answer(variant: Variant, run: Run) -> Answer:
+    """Runs a variant, in the place of what was in its output before."""
+    spec = run.spec
     output = Path(spec.output)
     plan = spec.plan()
     read = _rows if plan.tables else _records
     answered = (stream for stream in plan.sinks if load(stream).meta.namespace != OPERATIONS)
     started = time.monotonic()
     with following(variant.name) as watch:
-        summary = launch(spec, watch)
+        summary = launch(spec, watch, partial(clear, run))
     return Answer(
         variant=variant,
         counts=report_of(spec.job, output),

@@ -28,7 +28,7 @@ from common.cli.k8s_target import (
     running_settings,
     target,
 )
-from common.cli.options import Job
+from common.cli.options import Job, tasks
 from common.errors import AdstreamError, ExitCode
 from common.kubernetes.instance import Instance
 from common.kubernetes.kubectl import dump
@@ -130,12 +130,14 @@ def logs(
     place: Place,
     context: Context = "",
     follow: Annotated[bool, Parameter(name=("--follow", "-f"), negative="", help="Go on until ^C.")] = False,
-    lines: Annotated[int, Parameter(help="How many lines of each container.")] = 50,
+    lines: Annotated[int, Parameter(help="How many lines of each container; -1 for all.")] = 50,
 ) -> None:
     """Print what a job's pods say, each line with its pod.
 
     adstream k8s logs sessions --overlay production/spark-driver --follow
     """
+    if lines < -1:
+        raise AdstreamError(f"--lines is {lines}", "give at least 0, or -1 for all")
     kubectl = target(job, place, context=context).kubectl
     arguments = [
         "logs",
@@ -167,8 +169,9 @@ def scale(
 
     adstream k8s scale sessions --overlay production/flink-application --parallelism 6
     """
+    assignment = f"parallelism={tasks('--parallelism', parallelism)}"
     there = live_target(job, place, context=context)
-    print(there.kubectl.apply(there.of(running(there, [f"parallelism={parallelism}"])).objects), end="")
+    print(there.kubectl.apply(there.of(running(there, [assignment])).objects), end="")
 
 
 @app.command

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownCommandError
 
 from common.cli import (
     checkpoints,
@@ -26,6 +26,7 @@ from common.cli import (
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
 from common.errors import AdstreamError, ExitCode
+from common.names import nearest
 
 HELP = """Ad clicks and views into sessions, conversions and bills: one topology, one answer, on every engine.
 
@@ -119,6 +120,9 @@ def invoke(arguments: Sequence[str]) -> int:
     """Runs one command; gives its exit code. What is wrong with a request is said in one line."""
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except UnknownCommandError as error:
+        show_error(_unknown(error))
+        return ExitCode.REFUSED
     except CycloptsError as error:
         show_error(AdstreamError(str(error).strip().rstrip("."), f"see '{_help(error)}'"))
         return ExitCode.REFUSED
@@ -138,6 +142,12 @@ def invoke(arguments: Sequence[str]) -> int:
         show_error(AdstreamError("interrupted"))
         return ExitCode.INTERRUPTED
     return code or ExitCode.OK
+
+
+def _unknown(error: UnknownCommandError) -> AdstreamError:
+    """Which command there is none of, and the nearest to it, as for all other names."""
+    name = next(iter(error.unused_tokens or ()), "")
+    return AdstreamError(f"unknown command '{name}'", nearest(name, (n for n in error.app or () if n[:1] != "-")))
 
 
 def _help(error: CycloptsError) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from common.config.job import parse_duration
+from common.config.job import MOST, parse_duration
 from common.errors import AdstreamError
 
 Job = Annotated[str, Parameter(help="A folder of `jobs`, such as sessions.")]
@@ -39,6 +39,17 @@ Option = Annotated[
 Format = Annotated[
     str, Parameter(help="How streams are written: jsonl, avro, parquet or delta. Tables are always delta.")
 ]
+
+
+def tasks(option: str, number: int) -> int:
+    """How many tasks an option gives a job.
+
+    Raises:
+        AdstreamError: A job can't have so many.
+    """
+    if not 1 <= number <= MOST:
+        raise AdstreamError(f"{option} is {number}", f"give at least 1, and at most {MOST}")
+    return number
 
 
 def duration(option: str, text: str) -> int:

@@ -13,15 +13,14 @@ from cyclopts import Parameter
 
 from common.cli.console import out
 from common.cli.last import LastCheckpoint, LastOutput, last_spec
-from common.cli.options import Job, Option
+from common.cli.options import Job, Option, tasks
 from common.cli.request import request_of
-from common.cli.run import ordered, persist, show, telling, watched
+from common.cli.run import next_step, ordered, persist, show, telling, watched
 from common.config.layers import pairs
 from common.engines.launch import is_running
 from common.engines.registry import ENGINES, check, require
 from common.errors import AdstreamError, ExitCode
 from common.names import pick
-from common.runtime.checkpoint import Checkpoint
 from common.runtime.orders import Order, is_ordered
 from common.runtime.spec import JobSpec
 
@@ -64,9 +63,8 @@ def scale(
 
         adstream scale sessions --output out --parallelism 4
     """
-    if parallelism < 1:
-        raise AdstreamError(f"--parallelism is {parallelism}", "give at least 1")
-    return change(last_spec(job, output, checkpoint), Order(True, parallelism=parallelism), until_caught_up)
+    order = Order(True, parallelism=tasks("--parallelism", parallelism))
+    return change(last_spec(job, output, checkpoint), order, until_caught_up)
 
 
 def move(
@@ -122,12 +120,6 @@ def change(spec: JobSpec, order: Order, caught_up: bool = False) -> int:  # noqa
     what = f"job '{spec.job}' goes on on {goal.engine}, with parallelism {goal.parallelism}"
     out.print(f"{what}, from step {next_step(spec)}", highlight=False)
     return ExitCode.OK
-
-
-def next_step(spec: JobSpec) -> int:
-    """The step that a job takes next."""
-    manifest = Checkpoint(spec.checkpoint).load()
-    return manifest.step if manifest else 0
 
 
 def _following(job: str, output: Path, checkpoint: str) -> JobSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from common.config.job import JobSettings
 from common.config.jobs import jobs
 from common.config.layers import Layers, settings
 from common.engines import registry
+from common.engines.launch import only_writer
 from common.engines.registry import ENGINES
 from common.errors import AdstreamError
 from common.names import pick
@@ -100,20 +102,6 @@ def request_of(spec: JobSpec) -> Request:
     return Request(**{**asked, "output": Path(spec.output)})
 
 
-def prepare(request: Request) -> JobSpec:
-    """The spec of a request that can be launched: everything it names is there and fits.
-
-    Raises:
-        AdstreamError: A check failed; nothing was changed. (With `overwrite`, and only once every
-            check has passed, what an earlier run left in the output is gone.)
-    """
-    run = checked(request)
-    if request.overwrite:
-        run.sink.clear()
-        run.checkpoint.clear()
-    return run.spec
-
-
 def checked(request: Request) -> Run:
     """A request's run, once everything that it names is there and fits; a folder for its output is made.
 
@@ -142,6 +130,20 @@ def checked(request: Request) -> Run:
     elif kept is None or (kept.step == 0 and not run.checkpoint.has_begun(spec.output)):
         _check_empty(run)
     return run
+
+
+def clear(run: Run) -> None:
+    """Drops what earlier runs left in a run's output and checkpoint; to be called under its locks.
+
+    Raises:
+        AdstreamError: Another run goes on with the checkpoint, or the sink keeps what it has.
+    """
+    spec = run.spec
+    # A run in batch mode has no checkpoint of its own to lock; what lies there may be that of a job that runs.
+    lock = spec.mode == "batch" and spec.workplace.is_dir()
+    with only_writer(spec.workplace, "checkpoint") if lock else nullcontext():
+        run.sink.clear()
+        run.checkpoint.clear()
 
 
 def _place(text: str) -> str:

@@ -9,16 +9,16 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
 from common.cli.console import echo, err_line, following, out, show_pairs
 from common.cli.options import Config, Format, Input, Job, Option, Output, Set, duration
-from common.cli.request import Request, checked, job_settings, prepare, spec_of
+from common.cli.request import Request, checked, clear, job_settings
 from common.config.jobs import report_of
 from common.config.layers import pairs
-from common.engines.launch import launch, save_spec
+from common.engines.launch import launch, only_run, save_spec
 from common.engines.registry import check, command, environment, require
 from common.errors import AdstreamError, ExitCode
 from common.lineage.runs import run_of, told
@@ -29,6 +29,12 @@ from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.source import BROKER
+
+Before: TypeAlias = Callable[[], None]
+"""What is done once no other run can write to a run's output, before its engine starts."""
+
+Start: TypeAlias = Callable[[JobSpec, Before], Summary]
+"""Runs a spec on its engine."""
 
 
 def run(
@@ -120,14 +126,13 @@ def run(
     if check:
         return show_checked(again(partial(checked, request), patience, err_line))
     if print_command:
-        print(command_line(again(partial(prepare, request), patience, err_line)))
+        print(command_line(again(partial(checked, request), patience, err_line).spec))
         return ExitCode.OK
     require(request.engine)
-    start = partial(launch, watch=echo) if verbose else watched
-    return show(persist(request, patience, partial(telling, start)), sink)
+    return show(persist(request, patience, partial(telling, echoed if verbose else watched)), sink)
 
 
-def persist(request: Request, patience: float, start: Callable[[JobSpec], Summary]) -> Summary:
+def persist(request: Request, patience: float, start: Start) -> Summary:
     """Runs a request to its end; a broker or registry that is not there is waited for.
 
     What is ordered of a job meanwhile (`adstream scale`, `adstream move`) is seen to by starting it again.
@@ -141,28 +146,49 @@ def persist(request: Request, patience: float, start: Callable[[JobSpec], Summar
     Raises:
         AdstreamError: The run failed, or what it needs was not there for so long (`UNAVAILABLE`).
     """
-    failed, step = 0.0, -1
-    withdrawn(spec_of(request).workplace)
+    failed, step, first = 0.0, -1, _First(patience)
     while True:
-        spec = again(partial(prepare, request), patience, err_line)
+        request = replace(request, overwrite=request.overwrite and not first.is_done)
+        run = again(partial(checked, request), patience, err_line)
+        spec = run.spec
         for line in check(spec):
             err_line(line)
         try:
-            summary = start(spec)
+            summary = start(spec, partial(first, run, overwrite=request.overwrite))
             order = Order.take(spec.workplace)
             if order is None or not order.goes_on:
                 return summary
-            request = replace(ordered(request, order), overwrite=False)
+            request = ordered(request, order)
             err_line(f"going on on {request.engine}, with parallelism {request.settings['parallelism']}")
         except AdstreamError as error:
             if error.code is not ExitCode.UNAVAILABLE or spec.mode == "batch":
                 raise
-            reached = _step(spec)
+            reached = next_step(spec)
             failed, step = (failed, step) if failed and reached == step else (time.monotonic(), reached)
             if time.monotonic() - failed >= patience:
                 raise
             err_line(f"{error.problem}; starting again where it was")
-            request = replace(request, overwrite=False)
+
+
+class _First:
+    """What is done once, before a job's first engine starts.
+
+    Args:
+        patience: For how many seconds a service that it needs is waited for.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
+        self.is_done = False
+
+    def __call__(self, run: Run, *, overwrite: bool) -> None:
+        """Drops, when told to, what earlier runs left, and withdraws what was ordered of them; under the run's locks."""
+        if self.is_done:
+            return
+        if overwrite:
+            again(partial(clear, run), self.patience, err_line)
+        withdrawn(run.spec.workplace)
+        self.is_done = True
 
 
 def ordered(request: Request, order: Order) -> Request:
@@ -183,9 +209,15 @@ def show_checked(run: Run) -> int:
 
 
 def command_line(spec: JobSpec) -> str:
-    """The engine's command, with its variables, as a line for a shell; its spec is saved."""
+    """The engine's command, with its variables, as a line for a shell; its spec is saved.
+
+    Raises:
+        AdstreamError: A run writes to the output: the spec that is there is its own.
+    """
     variables = [f"{name}={shlex.quote(value)}" for name, value in environment(spec).items()]
-    return " ".join([*variables, shlex.join(command(save_spec(spec), spec))])
+    with only_run(spec):
+        path = save_spec(spec)
+    return " ".join([*variables, shlex.join(command(path, spec))])
 
 
 def show(summary: Summary, sink: str = "") -> int:
@@ -216,19 +248,24 @@ def balance(metrics: Mapping[str, int], names: tuple[str, ...]) -> str:
     return f"{metrics.get('records_in', 0):,} records in = {terms}"
 
 
-def _step(spec: JobSpec) -> int:
+def next_step(spec: JobSpec) -> int:
     """The step that a job takes next."""
     manifest = Checkpoint(spec.checkpoint).load()
     return manifest.step if manifest else 0
 
 
-def telling(start: Callable[[JobSpec], Summary], spec: JobSpec) -> Summary:
+def telling(start: Start, spec: JobSpec, before: Before) -> Summary:
     """Runs a spec, and tells those who keep the platform's lineage."""
     with told(partial(run_of, spec), err_line):
-        return start(spec)
+        return start(spec, before)
 
 
-def watched(spec: JobSpec) -> Summary:
+def watched(spec: JobSpec, before: Before) -> Summary:
     """Runs a spec, and shows what it says of its steps."""
     with following(f"{spec.job} on {spec.engine}") as watch:
-        return launch(spec, watch)
+        return launch(spec, watch, before)
+
+
+def echoed(spec: JobSpec, before: Before) -> Summary:
+    """Runs a spec, and shows all that its engine prints."""
+    return launch(spec, echo, before)

@@ -11,6 +11,9 @@ from common.config.duration import LONGEST, Duration, format_duration, is_durati
 
 __all__ = ["LONGEST", "Duration", "JobSettings", "format_duration", "is_duration", "parse_duration"]
 
+MOST = 32_768
+"""As many buckets as a job may have, and tasks: more of these would have nothing to do."""
+
 
 class JobSettings(BaseModel):
     """What can be set for every job."""
@@ -29,6 +32,6 @@ class JobSettings(BaseModel):
     copartition: Literal["any", "required"] = Field(
         default="any", description="'required': input streams on a broker must have equally many partitions"
     )
-    buckets: int = Field(default=64, ge=1, le=32_768, description="parts the state is kept in; fixed for its life")
-    parallelism: int = Field(default=2, ge=1, description="how many tasks step buckets side by side")
+    buckets: int = Field(default=64, ge=1, le=MOST, description="parts the state is kept in; fixed for its life")
+    parallelism: int = Field(default=2, ge=1, le=MOST, description="how many tasks step buckets side by side")
     checkpoint: CheckpointSettings = Field(default=CheckpointSettings(), description="how the state is kept")

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 
 BLOCK_BYTES = 8 * 2**20
 _HEAD_BYTES = 64 * 2**10
@@ -110,7 +110,7 @@ def first_lines(path: Path) -> list[str]:
         with pa.input_stream(str(path), compression="detect") as file:
             head: str = file.read(_HEAD_BYTES).decode("utf-8-sig", errors="replace")
     except OSError as error:
-        raise AdstreamError(f"can't read {path} ({error})", "give the CSV files of the dataset") from None
+        raise AdstreamError(f"can't read {path} ({reason_of(error)})", "give the CSV files of the dataset") from None
     return head.splitlines()
 
 
@@ -148,7 +148,9 @@ def read_rows(path: Path, kind: CsvKind, rejected: Rejected) -> Iterator[pa.Tabl
         for batch in reader:
             yield _typed(pa.table(batch), kind, path.name, rejected)
     except (pa.ArrowInvalid, OSError) as error:
-        raise AdstreamError(f"{path} can't be read as CSV ({error})", "give the CSV files of the dataset") from None
+        raise AdstreamError(
+            f"{path} can't be read as CSV ({reason_of(error)})", "give the CSV files of the dataset"
+        ) from None
 
 
 def _typed(rows: pa.Table, kind: CsvKind, file: str, rejected: Rejected) -> pa.Table:

@@ -29,18 +29,22 @@ PATIENCE_SECONDS = 20
 
 
 def save_spec(spec: JobSpec) -> Path:
-    """Saves the spec where its engine's process finds it."""
+    """Saves the spec where its engine's process finds it, and all commands that go on from a job's last run.
+
+    What another run may be writing to is locked first (`only_run`).
+    """
     path = Path(spec.output) / SPEC
     spec.save(path)
     return path
 
 
-def launch(spec: JobSpec, watch: Callable[[str], None]) -> Summary:
+def launch(spec: JobSpec, watch: Callable[[str], None], before: Callable[[], object] = lambda: None) -> Summary:
     """Runs a spec on its engine, in a process of its own, and waits for the end.
 
     Args:
         spec: What to run; its folders as absolute paths.
         watch: Called with each line that the process prints.
+        before: Called once no other run can write to the output, and before anything there is changed.
 
     Raises:
         AdstreamError: The engine is not available, the output is in use, or the run failed.
@@ -48,8 +52,9 @@ def launch(spec: JobSpec, watch: Callable[[str], None]) -> Summary:
     """
     require(spec.engine)
     output = Path(spec.output)
-    spec_path = save_spec(spec)
-    with _only_run(spec) as locks:
+    with only_run(spec) as locks:
+        before()
+        spec_path = save_spec(spec)
         for leftover in (FAILURE, TRACE, SUMMARY):
             (output / leftover).unlink(missing_ok=True)
         child = subprocess.Popen(
@@ -72,8 +77,12 @@ def launch(spec: JobSpec, watch: Callable[[str], None]) -> Summary:
 
 
 @contextmanager
-def _only_run(spec: JobSpec) -> Iterator[tuple[int, ...]]:
-    """Holds the locks of a run: of its output, and in `stream` mode of its checkpoint."""
+def only_run(spec: JobSpec) -> Iterator[tuple[int, ...]]:
+    """Holds the locks of a run: of its output, and in `stream` mode of its checkpoint.
+
+    Raises:
+        AdstreamError: Another run holds one of them.
+    """
     with only_writer(Path(spec.output)) as output:
         if spec.mode == "batch":
             yield (output,)

@@ -35,7 +35,8 @@ def overlay_folder(name: str, manifests: Path = MANIFESTS) -> Path:
     for folder in (overlays / name, Path(name)):
         if (folder / KUSTOMIZATION).is_file():
             return folder.absolute()
-    known = sorted(str(path.parent.relative_to(overlays)) for path in overlays.glob(f"*/*/{KUSTOMIZATION}"))
+    # Those without settings are of no job: a team's rights, the volume, a cluster that jobs share.
+    known = sorted(str(path.parent.relative_to(overlays)) for path in overlays.glob(f"*/*/{SETTINGS_FILE}"))
     raise AdstreamError(f"--overlay: there is no '{name}'", nearest(name, known))
 
 

@@ -9,6 +9,9 @@
 The manifest is replaced atomically and names every state file it needs, so a crash leaves either the
 step before or the step after. State files that no manifest names are swept by the next save. It has two lines: the
 first holds the layout and the sum of the second.
+
+In a folder, manifests are on the disk when they are saved, state files when the operating system has written them. So
+a power cut may tear state that a manifest names: that is found by its sum when it is read, and refused.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -179,9 +183,31 @@ class Checkpoint:
         if last is None:
             return
         yield MANIFEST, last
-        for name in sorted(self.storage.files(RETAINED), reverse=True):
+        yield from self._older(last.step)
+
+    def before(self) -> Manifest | None:
+        """The checkpoint before the last one, also where the manifest of the last one is torn; None if none is retained.
+
+        Raises:
+            AdstreamError: Its manifest can't be read, or the storage does not answer (`UNAVAILABLE`).
+        """
+        try:
+            last = self.load()
+        except AdstreamError as error:
+            if error.code is ExitCode.UNAVAILABLE:
+                raise
+            last = None
+        return next((manifest for _, manifest in self._older(last.step if last else None)), None)
+
+    def _older(self, than: int | None) -> Iterator[tuple[str, Manifest]]:
+        """The retained manifests of steps before one, or all of them; the last one first, each with its file's name.
+
+        One of that step itself is left where a process was killed before the manifest behind it was saved.
+        """
+        names = sorted((name for name in self.storage.files(RETAINED) if name.endswith(".json")), reverse=True)
+        for name in names if than is None else (name for name in names if name < _retained(than)):
             manifest = self._load(name)
-            if manifest is not None and manifest.step < last.step:
+            if manifest is not None:
                 yield name, manifest
 
     def _load(self, name: str) -> Manifest | None:
@@ -289,12 +315,10 @@ class Checkpoint:
         Raises:
             AdstreamError: A manifest can't be read.
         """
-        names = sorted(self.storage.files(RETAINED), reverse=True)
-        before = next((manifest for name in names if (manifest := self._load(name)) is not None), None)
-        if before is None:
-            return None
-        self.storage.replace(MANIFEST, before.text().encode())
-        self.storage.delete([f"{RETAINED}/{before.step:09d}.json"])
+        before = self.before()
+        if before is not None:
+            self.storage.replace(MANIFEST, before.text().encode())
+            self.storage.delete(name for name in self.storage.files(RETAINED) if name >= _retained(before.step))
         return before
 
     def _check_there(self, manifest: Manifest, there: Collection[str]) -> None:
@@ -329,14 +353,18 @@ class Checkpoint:
         """Puts the last checkpoint into the history, as a new one follows it; gives those that are retained."""
         last = self.load()
         if last is not None and last.step < manifest.step:
-            self.storage.write(f"{RETAINED}/{last.step:09d}.json", last.text().encode())
-        names = sorted(self.storage.files(RETAINED), reverse=True)
-        keep, drop = names[: self.retention - 1], names[self.retention - 1 :]
-        self.storage.delete(drop)
-        return [kept for name in keep if (kept := self._load(name)) is not None]
+            self.storage.replace(_retained(last.step), last.text().encode())
+        kept = dict(islice(self._older(manifest.step), self.retention - 1))
+        self.storage.delete(name for name in self.storage.files(RETAINED) if name not in kept)
+        return list(kept.values())
 
     def _sweep(self, manifest: Manifest, older: Iterable[Manifest], there: Iterable[str]) -> None:
         named = {name for kept in (manifest, *older) for name in kept.files()}
         # Files of later steps are those of one that is being taken meanwhile.
         first = f"{STATE}/{manifest.step:09d}/"
         self.storage.delete(name for name in there if name < first and name not in named)
+
+
+def _retained(step: int) -> str:
+    """The file of a manifest that is retained."""
+    return f"{RETAINED}/{step:09d}.json"

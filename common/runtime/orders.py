@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from common.files import staged
+
 ORDER = "_run/order.json"
 STOPPED = "_run/stopped"
 
@@ -38,11 +40,8 @@ class Order:
 
     def give(self, workplace: Path) -> None:
         """Lays the order where the job's run finds it, in the place of an earlier one."""
-        path = workplace / ORDER
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_suffix(".new")
-        staged.write_text(json.dumps(asdict(self)))
-        staged.replace(path)
+        with staged(workplace / ORDER) as place:
+            place.write_text(json.dumps(asdict(self)))
 
     @classmethod
     def take(cls, workplace: Path) -> Order | None:

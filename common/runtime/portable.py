@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 from common.operators.buckets import concat, split_by_bucket
 from common.operators.nulls import nullable, retyped
 from common.operators.step import BEGINNING
@@ -182,7 +182,8 @@ def _described(folder: Path) -> dict[str, Any]:
             raise ValueError(f"its format is {content.get('format')}")
     except (OSError, ValueError, AttributeError) as error:
         raise AdstreamError(
-            f"'{path}' does not describe an exported checkpoint ({error})", "adstream checkpoints export writes one"
+            f"'{path}' does not describe an exported checkpoint ({reason_of(error)})",
+            "adstream checkpoints export writes one",
         ) from error
     bare = content["manifest"]
     content["manifest"] = {**bare, "position": Position(), "clock": Clock(**bare["clock"]), "rounds": ()}
@@ -197,7 +198,7 @@ def _table(folder: Path, name: str, told: Mapping[str, int]) -> pa.Table:
             raise ValueError("it is not as it was written")
         return pq.read_table(pa.BufferReader(content))
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise AdstreamError(f"'{path}' can't be read ({error})", "export the checkpoint again") from error
+        raise AdstreamError(f"'{path}' can't be read ({reason_of(error)})", "export the checkpoint again") from error
 
 
 def _offsets(manifest: Manifest) -> pa.Table:

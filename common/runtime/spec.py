@@ -11,6 +11,7 @@ from typing import Any, Literal
 from common.config.job import JobSettings
 from common.config.jobs import settings_type, topology_of
 from common.contracts.contract import OPERATIONS, load
+from common.files import staged
 from common.storage import is_remote
 from common.topology.nodes import Topology
 from common.topology.plan import Plan, compile_plan
@@ -97,9 +98,9 @@ class JobSpec:
         return {s: self.into if [s] == answers else f"{self.into}-{s}" for s in plan.sinks}
 
     def save(self, path: Path) -> None:
-        """Writes the spec as JSON."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        """Writes the spec as JSON: whoever looks at the file meanwhile reads a whole one."""
+        with staged(path) as place:
+            place.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> JobSpec:

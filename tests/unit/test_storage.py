@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -20,7 +23,7 @@ def test_a_place_in_a_place_keeps_its_options() -> None:
     assert below("/kept/", "sessions") == "/kept/sessions"
 
 
-@pytest.mark.parametrize("place", ["ftp://there/kept", "s3://ads/kept?no_such_option=1"])
+@pytest.mark.parametrize("place", ["ftp://there/kept", "s3://ads/kept?no_such_option=1", "s3://", "s3://?scheme=http"])
 def test_a_url_that_names_no_storage_is_refused(place: str) -> None:
     with pytest.raises(AdstreamError, match="can't be opened"):
         storage_at(place)
@@ -37,3 +40,16 @@ def test_what_was_half_written_is_not_seen(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="full"):
         storage.write("a/b", b"other")
     assert storage.read("a/b").to_pybytes() == b"whole"
+
+
+def test_what_is_replaced_is_on_the_disk_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = list[tuple[bool, bool]]()
+
+    def synced(number: int) -> None:
+        there.append((stat.S_ISDIR(os.fstat(number).st_mode), (tmp_path / "a" / "b").exists()))
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "not on this file system")
+
+    monkeypatch.setattr(os, "fsync", synced)
+    storage_at(str(tmp_path)).replace("a/b", b"whole")
+    assert there == [(False, False), (True, True)], "first the file, then, once it has its name, the folder"

@@ -29,6 +29,8 @@ MEMORY = "2g"
 PYTHON_DRIVER = "org.apache.flink.client.python.PythonDriver"
 """The class that runs a Python file as the main program of a job."""
 OPTIONS = ("master", "memory")
+MAX_PARALLELISM = 256
+"""Flink's key groups, fixed for the life of its checkpoints: no more tasks can share the state."""
 APPLICATION = "application"
 """The master of a run whose process is the job manager ("Application Mode"): it lives as long as the job."""
 JAVA_OPENS = (
@@ -112,7 +114,12 @@ def environment(spec: JobSpec) -> dict[str, str]:
 
 
 def check(spec: JobSpec) -> tuple[str, ...]:
-    """Refuses what only a run with checkpoints of Flink's own can do."""
+    """Refuses what only a run with checkpoints of Flink's own can do, and more tasks than can share the state."""
+    if spec.parallelism > MAX_PARALLELISM:
+        raise AdstreamError(
+            f"parallelism={spec.parallelism}: a job on Flink has at most {MAX_PARALLELISM} tasks",
+            f"set {MAX_PARALLELISM} or less, or run it on another engine",
+        )
     block = spec.typed_settings().checkpoint
     if block.state_backend != "suite" and spec.mode == "batch":
         raise AdstreamError(

@@ -24,7 +24,7 @@ from common.engines.flink.native import NativeCheckpoints
 from common.engines.flink.sinks import CompleteSteps, PassShardsOn, WriteShards, shard_key
 from common.engines.flink.sources import Agenda, PlanSteps, ReadAgenda, ReadUnits, batch_agenda, stream_agenda
 from common.engines.flink.state import StepBuckets
-from common.engines.flink.submit import ROOT, properties, shared_cluster
+from common.engines.flink.submit import MAX_PARALLELISM, ROOT, properties, shared_cluster
 from common.errors import AdstreamError
 from common.operators.step import END
 from common.runtime.checkpoint import Checkpoint, Manifest
@@ -33,8 +33,6 @@ from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 
-MAX_PARALLELISM = 256
-"""Flink's key groups; fixed for the life of its checkpoints."""
 ENDLESS = 2**62
 STOP_SECONDS = 0.2
 """How often a run without an end looks whether it has stopped."""

@@ -1,4 +1,4 @@
-"""How a run is started on the local engine."""
+"""How a run is started on the local engine, which has no options of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.engines.checkpointing import only_own_tables, saved
+from common.names import pick
 from common.runtime.spec import JobSpec
 
 
@@ -21,9 +22,20 @@ def environment(spec: JobSpec) -> Mapping[str, str]:
 
 
 def check(spec: JobSpec) -> tuple[str, ...]:
-    """Refuses a state backend; an interval is told to have no meaning."""
+    """Refuses options and a state backend; an interval is told to have no meaning."""
+    check_options(spec)
     only_own_tables(spec)
     return saved(spec, "with each step")
+
+
+def check_options(spec: JobSpec) -> None:
+    """Refuses any option of the engine.
+
+    Raises:
+        AdstreamError: The spec has one.
+    """
+    for name in spec.options:
+        pick("option of engine 'local'", name, ())
 
 
 def unavailable() -> str | None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+from common.engines.local.submit import check_options
 from common.engines.tasks import SideBySide
 from common.runtime.spec import JobSpec
 
@@ -16,6 +17,7 @@ T = TypeVar("T")
 @contextmanager
 def opened(spec: JobSpec) -> Iterator[SideBySide]:
     """A context with a pool of `spec.parallelism` threads."""
+    check_options(spec)
     with ThreadPoolExecutor(spec.parallelism) as pool:
 
         def run(tasks: Sequence[Callable[[], T]], /) -> list[T]:

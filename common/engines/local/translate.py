@@ -34,10 +34,15 @@ def run(spec: JobSpec) -> Summary:
     return _batch(opened) if spec.mode == "batch" else _stream(opened)
 
 
+def _workers(run: Run) -> int:
+    """How many threads there are: with more of them than buckets, some would never have anything to do."""
+    return min(run.settings.parallelism, run.settings.buckets)
+
+
 def _batch(run: Run) -> Summary:
     started = time.monotonic()
     run.sink.clear()
-    workers = run.settings.parallelism
+    workers = _workers(run)
     splits = run.source.everything(SPLIT_BYTES)
     counters, parts = Counter[str](), list[Part]()
     with tempfile.TemporaryDirectory(prefix="adstream-") as spill, ThreadPoolExecutor(workers) as pool:
@@ -88,7 +93,7 @@ def _send(run: Run, shuffles: Shuffles, batches: Iterable[Onward]) -> None:
 def _round(run: Run, round_: Round, shuffles: Shuffles, pool: ThreadPoolExecutor) -> Iterator[Tally]:
     """Steps every bucket that has something for a round."""
     stages = [stage.id for stage in round_.stages]
-    workers = run.settings.parallelism
+    workers = _workers(run)
     taken = shuffles[round_.number]
     taken.seal()
     buckets = taken.buckets(stages)
@@ -110,7 +115,7 @@ def _stream(run: Run) -> Summary:
     started = time.monotonic()
     manifest = run.resume()
     states = States(run.checkpoint)
-    with ThreadPoolExecutor(run.settings.parallelism) as pool:
+    with ThreadPoolExecutor(_workers(run)) as pool:
         for arrivals in _arrivals(run, manifest.position):
             manifest = _take(run, manifest, states, arrivals, pool)
         if run.spec.drain:

@@ -89,5 +89,10 @@ def test_the_policy_is_rendered_for_kubernetes(adstream: Adstream) -> None:
     assert 'adstream_busy_seconds_total{job="sessions"}' in trigger["metadata"]["query"]
 
 
+def test_no_policy_is_rendered_for_a_job_that_is_not_there(adstream: Adstream) -> None:
+    said = adstream("autoscale", "sesions", "--render", "keda")
+    assert (said.code, said.out, said.error) == (2, "", "adstream: unknown job 'sesions': did you mean 'sessions'?")
+
+
 def test_without_an_output_there_is_nothing_to_look_at(adstream: Adstream) -> None:
     assert adstream("autoscale", "sessions").code == 2

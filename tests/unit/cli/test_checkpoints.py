@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from common.errors import ExitCode
 from common.runtime.checkpoint import Checkpoint
-from tests.unit.cli.conftest import Adstream
+from common.runtime.inspection import Flaw
+from tests.unit.cli.conftest import Adstream, write
 
 
 @pytest.fixture
@@ -39,17 +41,12 @@ def test_a_checkpoint_shows_its_place_and_what_operators_hold(adstream: Adstream
 
 def test_a_torn_file_is_named_and_the_job_falls_back_behind_it(adstream: Adstream, ads: Path, out: Path) -> None:
     assert adstream("checkpoints", "verify", "sessions", "--output", out).code == ExitCode.OK
-    place = Checkpoint(out / "_checkpoint")
-    last = place.load()
-    assert last is not None
-    torn = next(file for file in last.files() if file.startswith("state/000000001/"))
-    content = bytearray((out / "_checkpoint" / torn).read_bytes())
-    content[len(content) // 2] ^= 1
-    (out / "_checkpoint" / torn).write_bytes(content)
+    torn = tear(out / "_checkpoint", "state/000000001/")
     said = adstream("checkpoints", "verify", "sessions", "--output", out)
     assert said.code == ExitCode.DIFFERENT
     assert torn in said.out
     assert "step 1 (retained/000000001.json): " in said.out and "whole" in said.out
+    assert said.out.splitlines()[-1] == f"adstream checkpoints delete sessions --output {out} falls back to step 1"
     said = adstream("checkpoints", "delete", "sessions", "--output", out)
     assert "goes on from step 1" in said.out
     again = ("--mode", "stream", "--until-caught-up", "--set", "buckets=4")
@@ -59,11 +56,54 @@ def test_a_torn_file_is_named_and_the_job_falls_back_behind_it(adstream: Adstrea
     assert steps(adstream("checkpoints", "list", "sessions", "--output", out).out)[0] == "2"
 
 
+def tear(place: Path, folder: str) -> str:
+    """Turns a bit in a state file that the last checkpoint of a job names."""
+    last = Checkpoint(place).load()
+    assert last is not None
+    name = next(file for file in last.files() if file.startswith(folder))
+    path = place / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    return name
+
+
+def test_a_job_whose_sink_keeps_its_steps_does_not_fall_back_behind_them(
+    adstream: Adstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("deltalake")
+    rows = tmp_path / "in" / "advertisements"
+    for step in range(3):
+        write(rows / f"{step}.jsonl", [json.dumps({"key": step, "value": {"name": "a", "type": "Pets"}})])
+    out = tmp_path / "out"
+    line = ("run", "land", "--engine", "local", "--input", tmp_path / "in", "--output", out, "--mode", "stream")
+    line += ("--until-caught-up", "--set", "streams=advertisements", "--set", "checkpoint.retention=3")
+    assert adstream(*line).code == 0
+    said = adstream("checkpoints", "delete", "land", "--output", out)
+    assert said.code == ExitCode.REFUSED
+    assert "job 'land' can't go on from step 2 (the sink has steps up to 2" in said.error
+    assert said.error.endswith("from a copy, or let the job begin anew (adstream reset land)")
+    assert steps(adstream("checkpoints", "list", "land", "--output", out).out) == ["3", "2", "1"]
+    assert adstream(*line).code == 0
+    monkeypatch.setattr("common.cli.checkpoints.flaws", lambda *_: [Flaw("state/0", "torn")])  # rows leave no state
+    said = adstream("checkpoints", "verify", "land", "--output", out)
+    assert said.code == ExitCode.DIFFERENT
+    assert "can't go on from step 2" in said.out and "falls back" not in said.out
+    assert f"adstream checkpoints delete land --output {out} --step 1 drops it" in said.out
+
+
 def test_an_older_checkpoint_is_deleted_by_its_step(adstream: Adstream, out: Path) -> None:
     adstream("checkpoints", "delete", "sessions", "--output", out, "--step", 1)
     assert steps(adstream("checkpoints", "list", "sessions", "--output", out).out) == ["2"]
     said = adstream("checkpoints", "delete", "sessions", "--output", out)
     assert (said.code, "has no checkpoint before its last one" in said.error) == (ExitCode.REFUSED, True)
+
+
+def test_what_does_not_come_in_is_named_once(adstream: Adstream, tmp_path: Path) -> None:
+    said = adstream("checkpoints", "import", "sessions", "--from", tmp_path, "--checkpoint", tmp_path / "kept")
+    assert (
+        f"'{tmp_path}/manifest.json' does not describe an exported checkpoint (No such file or directory)" in said.error
+    )
 
 
 def test_a_checkpoint_goes_out_and_comes_in(adstream: Adstream, out: Path, tmp_path: Path) -> None:

@@ -51,7 +51,10 @@ def test_the_help_of_each_command_shows_a_line_to_copy(adstream: Adstream, comma
 def test_an_unknown_command_is_refused_with_the_nearest(adstream: Adstream) -> None:
     said = adstream("rum")
     assert said.code == ExitCode.REFUSED
-    assert 'Did you mean "run"?' in said.error
+    assert said.error == "adstream: unknown command 'rum': did you mean 'run'?"
+    below = adstream("checkpoints", "nosuch").error
+    assert below == "adstream: unknown command 'nosuch': choose one of delete, export, import, list, show, verify"
+    assert adstream("nosuch").error.endswith(", streams, tables")
 
 
 def test_a_run_without_its_options_is_refused_with_where_to_read(adstream: Adstream) -> None:

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from common.cli.request import Request
+from common.cli.request import Request, clear
 from common.cli.run import balance, persist, show
 from common.config.jobs import report_of
-from common.engines.launch import LOCK, LOG
+from common.engines.launch import LOCK, LOG, SPEC, only_run
 from common.errors import AdstreamError, ExitCode
 from common.runtime.checkpoint import Checkpoint
+from common.runtime.orders import Order, is_ordered
 from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
@@ -168,10 +170,15 @@ def test_verbose_shows_all_that_the_engine_prints(adstream: Adstream, ads: Path,
         ({"--set": "gap=soon"}, "--set gap=soon: 'soon' is not a duration: write 30m, 90s, 1h30m, 250ms or 2d"),
         ({"--config": "none.yaml"}, "config file 'none.yaml': no such file: check the path"),
         ({"--option": "master"}, "--option master: not a pair: write --option KEY=VALUE"),
+        ({"--option": "master=local"}, "unknown option of engine 'local' 'master': there is none"),
         ({"--metrics-port": "9108"}, "--metrics-port has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--drain": None}, "--drain has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--until-caught-up": None}, "--until-caught-up has no meaning in batch mode"),
         ({"--sink": "out"}, "sink 'out' is not the address of a broker: write kafka://HOST:PORT, or leave it out"),
+        (
+            {"--mode": "stream", "--checkpoint": "s3://"},
+            "storage 's3://' can't be opened (it names no bucket): write s3://BUCKET/PATH?endpoint_override=HOST:PORT",
+        ),
         ({"--bogus": "1"}, "--bogus"),
         ({"--set": None}, "--set"),
     ],
@@ -239,6 +246,49 @@ def test_a_second_run_into_one_output_is_refused(adstream: Adstream, ads: Path, 
     assert "another run is writing to it" in said.error
 
 
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("mode", [("--mode", "batch"), ("--mode", "stream", "--drain")])
+@pytest.mark.parametrize("options", [("--overwrite", "--set", "gap=2h"), ("--overwrite", "--print-command")])
+def test_a_run_beside_one_that_runs_changes_nothing(
+    adstream: Adstream, ads: Path, tmp_path: Path, mode: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    out = tmp_path / "out"
+    line = ("run", "sessions", "--engine", "local", "--input", ads, "--output", out)
+    adstream(*line, "--mode", "stream", "--until-caught-up")
+    spec = JobSpec.load(out / SPEC)
+    Order().give(spec.workplace)
+    before = files(out)
+    with only_run(spec):
+        said = adstream(*line, *mode, *options)
+    assert (said.code, "another run is writing to it" in said.error) == (ExitCode.REFUSED, True)
+    assert files(out) == before and is_ordered(spec.workplace)
+
+
+def test_a_batch_run_drops_no_checkpoint_that_a_job_goes_on_with(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
+    line = ("run", "sessions", "--engine", "local", "--input", ads, "--checkpoint", tmp_path / "kept")
+    adstream(*line, "--output", tmp_path / "out", "--mode", "stream", "--until-caught-up")
+    before = files(tmp_path / "kept")
+    with only_run(JobSpec.load(tmp_path / "out" / SPEC)):
+        said = adstream(*line, "--output", tmp_path / "other", "--overwrite")
+    assert said.code == ExitCode.REFUSED and "kept': another run is writing to it" in said.error
+    assert files(tmp_path / "kept") == before
+
+
+def test_a_printed_command_deletes_nothing(adstream: Adstream, ads: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    line = ("run", "sessions", "--engine", "local", "--input", ads, "--output", out, "--mode", "stream")
+    adstream(*line, "--until-caught-up")
+    before = files(out)
+    assert adstream(*line, "--overwrite", "--print-command").code == ExitCode.OK
+    after = files(out)
+    assert {path: after.get(path) for path in before if path != out / SPEC} == {
+        path: content for path, content in before.items() if path != out / SPEC
+    }
+
+
 def test_records_that_are_unaccounted_for_are_shown_loudly(
     adstream: Adstream, ads: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -263,7 +313,8 @@ class Outages:
         self.steps = list(steps)
         self.specs: list[JobSpec] = []
 
-    def __call__(self, spec: JobSpec) -> Summary:
+    def __call__(self, spec: JobSpec, before: Callable[[], None]) -> Summary:
+        before()
         self.specs.append(spec)
         if not self.steps:
             return Summary("sessions", "local", "stream", spec.output, {}, (), 1, 0, 0.0)
@@ -286,6 +337,25 @@ def test_a_run_that_lost_its_broker_goes_on_when_told_to_retry(
     assert capsys.readouterr().err == 3 * "adstream: the broker does not answer; starting again where it was\n"
     kept = Run.open(outages.specs[0]).kept()
     assert kept.step == 5, "it was overwritten by the first run only"
+
+
+def test_output_that_could_not_be_dropped_yet_is_dropped_before_it_goes_on(
+    ads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, answers = tmp_path / "out", [AdstreamError("the storage is away", "start it", ExitCode.UNAVAILABLE)]
+
+    def cleared(run: Run) -> None:
+        if answers:
+            raise answers.pop()
+        clear(run)
+
+    monkeypatch.setattr("common.cli.run.clear", cleared)
+    monkeypatch.setattr("common.retry.PAUSE_SECONDS", 0.0)
+    outages = Outages()
+    (out / "ad-sessions").mkdir(parents=True)
+    (out / "ad-sessions" / "earlier.jsonl").touch()
+    persist(stream(ads, out), 60, outages)
+    assert len(outages.specs) == 1 and not (out / "ad-sessions").exists()
 
 
 def test_a_run_that_gets_no_further_in_its_time_ends(ads: Path, tmp_path: Path) -> None:

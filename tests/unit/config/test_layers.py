@@ -125,6 +125,7 @@ def test_a_wrong_variable_is_refused_by_name() -> None:
         ("gap=", "--set gap=: '' is not a duration: write 30m, 90s, 1h30m, 250ms or 2d"),
         ("gap=0", "--set gap=0: it must be greater than 0"),
         ("dedupe=perhaps", "--set dedupe=perhaps: it must be a valid boolean, unable to interpret input"),
+        ("parallelism=32769", "--set parallelism=32769: it must be less than or equal to 32768"),
         ("buckets=1.5", "--set buckets=1.5: it must be a valid integer, unable to parse string as an integer"),
     ],
 )

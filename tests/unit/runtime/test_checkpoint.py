@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import AdstreamError, ExitCode
 from common.operators.sessions import STATE
-from common.runtime.checkpoint import MANIFEST, BucketState, Checkpoint, Manifest
+from common.runtime.checkpoint import MANIFEST, RETAINED, BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.keyed import Stored
 from common.streams.folder import Position
@@ -128,3 +128,45 @@ def test_nothing_is_saved_where_the_checkpoint_before_is_not(tmp_path: Path) -> 
     assert Checkpoint(tmp_path / "kept").load() == replace(start(), step=1)
     written(checkpoint, 1, 0)
     checkpoint.save(after)
+
+
+def taken(place: Path, steps: int, retention: int = 3) -> Checkpoint:
+    checkpoint = Checkpoint(place, retention)
+    for step in range(1, steps + 1):
+        checkpoint.save(replace(start(), step=step))
+    return checkpoint
+
+
+def retained(checkpoint: Checkpoint) -> list[int]:
+    return [manifest.step for _, manifest in checkpoint.retained()]
+
+
+def killed_before_the_manifest(checkpoint: Checkpoint) -> None:
+    """What a kill leaves that comes once the last manifest is retained, and before the next one takes its place."""
+    last = checkpoint.load()
+    assert last is not None
+    (Path(checkpoint.place) / RETAINED / f"{last.step:09d}.json").write_text(last.text())
+    (Path(checkpoint.place) / RETAINED / f"{last.step:09d}.json.1f").write_text("{")  # nor was that one whole
+
+
+def test_what_falls_back_comes_to_another_step_also_after_a_kill(tmp_path: Path) -> None:
+    checkpoint = taken(tmp_path, 4)
+    killed_before_the_manifest(checkpoint)
+    assert retained(checkpoint) == [4, 3, 2]
+    fallen = checkpoint.fall_back()
+    assert fallen is not None and fallen.step == 3
+    assert retained(checkpoint) == [3, 2]
+    checkpoint.save(replace(start(), step=4))
+    checkpoint.save(replace(start(), step=5))
+    assert retained(checkpoint) == [5, 4, 3]
+    assert sorted(path.name for path in (tmp_path / RETAINED).iterdir()) == ["000000003.json", "000000004.json"]
+
+
+def test_one_that_is_torn_falls_back_to_the_last_that_is_retained(tmp_path: Path) -> None:
+    checkpoint = taken(tmp_path, 3)
+    killed_before_the_manifest(checkpoint)
+    (tmp_path / MANIFEST).write_text("{")
+    fallen = checkpoint.fall_back()
+    assert fallen is not None and fallen.step == 3
+    assert retained(checkpoint) == [3, 2, 1]
+    assert taken(tmp_path / "other", 2, retention=1).fall_back() is None
