@@ -104,7 +104,8 @@ class Arrival:
     @property
     def is_whole(self) -> bool:
         """Whether all its files are there, as far as their names tell."""
-        return not self.declared or self.declared == {len(self.files)}
+        declared = self.declared
+        return not declared or declared == {len(self.files)}
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class FolderSource:
             raise AdstreamError(f"input folder '{root}' does not exist", "give --input a folder of streams")
         source = cls(str(root), tuple(streams))
         for stream in source.streams:
-            source.arrivals(stream)
+            source.files(stream)
         return source
 
     @property
@@ -166,9 +167,9 @@ class FolderSource:
         counts, last = dict(position.counts), dict(position.last)
         present, parts = dict(position.present), dict(position.parts)
         for stream in self.streams:
-            arrivals = self.arrivals(stream)
+            arrivals = self._arrivals(stream)
             behind = self._behind(stream, arrivals, position)
-            if behind < len(arrivals) and (arrival := arrivals[behind]).is_whole:
+            if behind < len(arrivals) and self._is_there(stream, arrival := arrivals[behind], arrivals[-1]):
                 splits += [Split(stream, self._path(stream, file)) for file in arrival.files]
                 counts[stream], last[stream] = counts.get(stream, 0) + 1, arrival.name
                 present[stream], parts[stream] = behind + 1, 0 if arrival.declared else len(arrival.files)
@@ -181,32 +182,34 @@ class FolderSource:
             split_bytes: About how much of a file one split holds; files are cut where the format allows.
 
         Raises:
-            AdstreamError: The footer of a Parquet file can't be read.
+            AdstreamError: The footer of a Parquet file can't be read, or a part of an arrival is missing.
         """
         taken = []
         for stream in self.streams:
-            for arrival in self.arrivals(stream):
-                if arrival.is_whole:
+            arrivals = self._arrivals(stream)
+            for arrival in arrivals:
+                if self._is_there(stream, arrival, arrivals[-1]):
                     taken += [Split(stream, self._path(stream, file)) for file in arrival.files]
                 else:
                     log.warning("%s is left out", self._lacking(stream, arrival))
         return cut(taken, split_bytes)
 
-    def arrivals(self, stream: str) -> list[Arrival]:
-        """What has arrived in a stream, in order; only of the last arrival may files be missing.
+    def _arrivals(self, stream: str) -> list[Arrival]:
+        """What has arrived in a stream, in order."""
+        return [Arrival(name, tuple(files)) for name, files in groupby(self._names(stream), arrival_of)]
+
+    def _is_there(self, stream: str, arrival: Arrival, newest: Arrival) -> bool:
+        """Whether all files of an arrival that was not taken yet are there; of the newest some may still be on their way.
 
         Raises:
-            AdstreamError: The folder is missing, or holds a file of another kind; or files of an earlier arrival are
-                missing.
+            AdstreamError: Some of an earlier one are missing.
         """
-        arrivals = [Arrival(name, tuple(files)) for name, files in groupby(self._names(stream), arrival_of)]
-        for arrival in arrivals[:-1]:
-            if not arrival.is_whole:
-                raise AdstreamError(
-                    f"{self._lacking(stream, arrival)}, and '{arrivals[-1].name}' is there already",
-                    "put the missing files back, or take those of this arrival away",
-                )
-        return arrivals
+        if arrival.is_whole or arrival is newest:
+            return arrival.is_whole
+        raise AdstreamError(
+            f"{self._lacking(stream, arrival)}, and '{newest.name}' is there already",
+            "put the missing files back, or take those of this arrival away",
+        )
 
     def _behind(self, stream: str, arrivals: list[Arrival], position: Position) -> int:
         """How many arrivals were taken, of those that are there."""

@@ -116,6 +116,16 @@ def test_an_arrival_whose_names_say_how_many_there_are_is_taken_once_all_are_the
         opened.next_step(Position())
 
 
+def test_parts_that_were_taken_may_be_deleted_one_by_one(tmp_path: Path) -> None:
+    opened = source(tmp_path, ["a.0.of2.jsonl", "a.1.of2.jsonl", "b.jsonl"], [])
+    first = opened.next_step(Position())
+    assert first is not None
+    (tmp_path / "ad-views" / "a.0.of2.jsonl").unlink()
+    assert steps(FolderSource.open(tmp_path, BOTH), first.position) == [["v/b.jsonl"]]
+    with pytest.raises(AdstreamError, match="'a' has 1 of 2 files, and 'b' is there already"):
+        opened.everything(100)
+
+
 def test_splits_sort_as_files_are_taken(tmp_path: Path) -> None:
     opened = source(tmp_path, ["a.jsonl", "a-b.jsonl", "a+c.1.jsonl", "a.2.jsonl"], [])
     taken = [name for step in steps(opened) for name in step]
