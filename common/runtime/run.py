@@ -123,10 +123,14 @@ class Run:
         Raises:
             AdstreamError: The checkpoint was made under parameters that the state depends on.
         """
+        return self._under_settings(self.checkpoint.load())
+
+    def _under_settings(self, saved: Manifest | None) -> Manifest:
+        """As `kept`, of what was saved."""
         timed = tuple(p for p in self.source.partitions if self._timed(p.partition("/")[0]))
         clock = Clock.start(timed, self.settings.out_of_orderness, self.settings.idle_after)
         start = Manifest.start(self.plan, clock, self.settings.buckets, contract_versions(self.plan))
-        manifest = self.checkpoint.load() or start
+        manifest = saved or start
         check(manifest, start, self.checkpoint.place)
         # Out-of-orderness and idleness may be changed between runs; what was seen stays.
         clock = replace(manifest.clock, out_of_orderness=clock.out_of_orderness, idle_after=clock.idle_after)
@@ -143,27 +147,26 @@ class Run:
             AdstreamError: The checkpoint was made under parameters that the state depends on, or it is older
             than the sink and the steps between can't be taken again as they were.
         """
-        manifest = self.kept()
+        saved = self.checkpoint.load()
+        manifest = self._under_settings(saved)
         if manifest.step == 0:
             self.checkpoint.begin(self.spec.output)
         self.source.settled(manifest.position)
         self.sink.recover(step_name(manifest.step))
         self.check_sink(manifest)
-        self._keep_terms(manifest)
+        if saved is not None and saved.clock != manifest.clock:
+            self._change_terms(saved.clock, manifest)
         return manifest
 
-    def _keep_terms(self, manifest: Manifest) -> None:
+    def _change_terms(self, before: Clock, manifest: Manifest) -> None:
         """Notes under which terms the watermark moves from now on: a step that is taken again gives what it gave.
 
         Raises:
             AdstreamError: They are others than those of a step that the sink has and the checkpoint has not.
         """
-        before = self.checkpoint.load()
-        if before is None or before.clock == manifest.clock:
-            return
         if self.sink.delivered() >= manifest.step:
-            name = "idle_after" if before.clock.idle_after != manifest.clock.idle_after else "out_of_orderness"
-            then, now = (format_duration(getattr(clock, name)) for clock in (before.clock, manifest.clock))
+            name = "idle_after" if before.idle_after != manifest.clock.idle_after else "out_of_orderness"
+            then, now = (format_duration(getattr(clock, name)) for clock in (before, manifest.clock))
             raise AdstreamError(
                 f"the sink has step {manifest.step} of job '{self.plan.name}', made with {name}={then}, but now it is {now}",
                 f"start the job once with {name}={then}; it may be changed once that step is saved",
