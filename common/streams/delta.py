@@ -1,8 +1,8 @@
 """Streams as Delta tables: one transaction a step and stream, with the step as its version.
 
-Files are named by their step; those of other names are what something joined of them (`OPTIMIZE`). A step that is delivered again with the same records leaves its table
-alone, so that the table only grows and can be read as a stream; with other records, one transaction
-replaces it. A step without records for a stream makes no transaction in its table.
+Files are named by their step; those of other names are what something joined of them (`OPTIMIZE`). A step that is
+delivered again with the same records leaves its table alone, so that the table only grows and can be read as a
+stream; with other records, one transaction replaces it. A step without records for a stream makes no transaction in its table.
 """
 
 from __future__ import annotations

@@ -122,9 +122,8 @@ class FolderSink:
                     f"output '{self.root}/{stream}' is a Delta table, but the format is {self.format}",
                     "choose another --output folder, or --format delta",
                 )
-            for path in reversed(
-                self._delivered(stream)
-            ):  # so a step that lacks a part is the last one, as in `deliver`
+            # From the last one back, so that a step that lacks a part is the last one, as in `deliver`.
+            for path in reversed(self._delivered(stream)):
                 if is_of_a_step(path.name) and step_of(path.name) >= step:
                     path.unlink()
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 STAGING = "_staging"
-_STEPS = re.compile(r"(\d{9}|batch)\.\w+\.")
+_OF_A_STEP = re.compile(r"(\d{9}|batch)\.\w+\.")
+"""How the name of a delivered file begins."""
 WRITE_ROWS = 131_072
 """How many rows are encoded at once; what a bucket's step gives is much less."""
 WRITE_BYTES = 64 * 2**20
@@ -151,7 +152,7 @@ def step_of(name: str) -> str:
 
 def is_of_a_step(name: str) -> bool:
     """Whether a delivered file has the name that steps give, `<step>.<part>.…`; all other files are somebody else's."""
-    return _STEPS.match(name) is not None
+    return _OF_A_STEP.match(name) is not None
 
 
 def number_of(step: str) -> int:
