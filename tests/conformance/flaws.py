@@ -252,7 +252,7 @@ FLAWS = (
         "clock = replace(start.clock, out",
         "restart-keeps-the-watermark-stopped",
         "- eve V1@89 at watermark 99",
-        "common.runtime.run:Run.kept",
+        "common.runtime.run:Run._under_settings",
     ),
     Flaw(
         "the position is lost at a restart",

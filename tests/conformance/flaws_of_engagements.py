@@ -114,8 +114,8 @@ FLAWS = (
     Flaw(
         "tables by key are lost at a restart",
         "common.runtime.keyed",
-        "for path, count in zip(reversed(stored.paths), reversed(stored.rows), strict=True):",
-        "for path, count in ():",
+        "for place in reversed(range(len(stored.paths))):",
+        "for place in ():",
         "corrections-across-steps-stopped",
         "- ad1 3 -",
         "common.runtime.keyed:Segments.find",
