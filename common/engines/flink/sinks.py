@@ -15,6 +15,7 @@ from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ListStateDescriptor, ValueStateDescriptor
 
 from common.engines.entry import log_to
+from common.engines.flink.pace import Pace
 from common.engines.flink.sources import Arrived, Turn
 from common.engines.flink.state import Stepped
 from common.runtime.checkpoint import Manifest
@@ -134,6 +135,7 @@ class CompleteSteps(KeyedProcessFunction):
     def __init__(self, run: Run, manifest: Manifest) -> None:
         self._run = run
         self._manifest = manifest
+        self._pace = Pace(run.spec.workplace)
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declares the keyed state; the names are part of savepoints."""
@@ -148,6 +150,7 @@ class CompleteSteps(KeyedProcessFunction):
             yield manifest.step
             manifest, number = self._deliver(manifest, mine), number + 1
             waiting = [written for written in waiting if written not in mine]
+            self._pace.tell(number)
         self._course.update(Course(manifest, number, tuple(waiting)))
 
     def _deliver(self, manifest: Manifest, shards: list[Written]) -> Manifest:

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 from pyflink.datastream.functions import FlatMapFunction
 
+from common.engines.flink.pace import Pace
+from common.engines.flink.submit import BUNDLE
 from common.runtime.checkpoint import Manifest
 from common.runtime.frames import Frame
 from common.runtime.run import BATCH, Run, now_ms, step_name
@@ -24,6 +26,8 @@ from common.streams.folder import Arrivals, Position, Split
 Kind = Literal["step", "save", "close"]
 SPLIT_BYTES = 32 * 2**20
 POLL_SECONDS = 0.02
+AHEAD = 2
+"""How many turns of a job without an end are under way at most: one is read while the one before it is taken."""
 SAVE_MS = 5_000
 """How often a job without an end saves the suite's checkpoint, unless `checkpoint.interval` is set."""
 
@@ -163,19 +167,28 @@ class PlanSteps(FlatMapFunction):
 
     def __init__(self, run: Run, manifest: Manifest) -> None:
         self._run = run
-        self._number = self._step = manifest.step
+        self._number = self._step = self._complete = manifest.step
+        self._pace = Pace(run.spec.workplace)
         self._position = manifest.position
         self._saved = time.monotonic()
         self._all_saved = True
         self._closed = False
+        self._passing = 0
         self._interval = run.settings.checkpoint.interval or SAVE_MS
 
     def flat_map(self, value: int) -> Iterator[Unit]:
-        """Gives the units of the next step.
+        """Gives the units of the next step, once few enough are under way.
 
         Where there is none, it gives one that saves what was not saved yet, once it is time, or waits a little. Once
         the run is asked to stop, it gives one that closes it, and nothing behind that.
         """
+        if self._passing > 0:
+            self._passing -= 1
+            return
+        self._complete = self._pace.complete(self._complete)
+        if self._number - self._complete >= AHEAD:
+            time.sleep(POLL_SECONDS)
+            return
         if not self._closed and self._run.is_stopping:
             self._closed = True
             yield self._behind_the_last("close")
@@ -214,6 +227,8 @@ class PlanSteps(FlatMapFunction):
         return Unit(turn, ())
 
     def _turned(self, *, saves: bool) -> None:
+        # A bundle that goes to Python is as slow as its ticks, and nothing leaves it before it has ended.
+        self._passing = BUNDLE
         self._number += 1
         self._all_saved = saves
         if saves:

@@ -38,6 +38,8 @@ JAVA_OPENS = (
     *("java.util", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks"),
 )
 """Packages that Flink looks into, as its own start scripts say."""
+BUNDLE = 64
+"""How many elements Flink hands to a Python process at a time, at most."""
 _ON_THIS_MACHINE = {
     # Python in threads of the task manager: no copy through a socket, no bundle that holds results back.
     "python.execution-mode": "thread",
@@ -46,7 +48,7 @@ _ON_THIS_MACHINE = {
 _ON_A_CLUSTER = {
     # Java loads the library that threads need once a process, and a session cluster runs many jobs in one.
     "python.execution-mode": "process",
-    "python.fn-execution.bundle.size": "64",
+    "python.fn-execution.bundle.size": str(BUNDLE),
     "restart-strategy.type": "fixed-delay",
     "restart-strategy.fixed-delay.attempts": "3",
     "restart-strategy.fixed-delay.delay": "3 s",

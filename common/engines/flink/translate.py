@@ -21,6 +21,7 @@ from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 
 from common.engines.flink.earlier import end_earlier
 from common.engines.flink.native import NativeCheckpoints
+from common.engines.flink.pace import Pace
 from common.engines.flink.sinks import CompleteSteps, PassShardsOn, WriteShards, shard_key
 from common.engines.flink.sources import Agenda, PlanSteps, ReadAgenda, ReadUnits, batch_agenda, stream_agenda
 from common.engines.flink.state import StepBuckets
@@ -108,6 +109,7 @@ def _follow(run: Run) -> None:
     NativeCheckpoints(run.spec.workplace).clear()
     stopped = Path(run.spec.workplace, STOPPED)
     stopped.unlink(missing_ok=True)
+    Pace(run.spec.workplace).begin()
     environment = _environment(run, run.resume(), None, {})
     try:
         client = environment.execute_async(_name(run))
