@@ -24,7 +24,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from common.contracts.contract import Contract
 from common.errors import AdstreamError
 from common.retry import OUTAGE_SECONDS
-from common.streams.columns import timestamps_to_ms
+from common.streams.columns import relisted, timestamps_to_ms
 from common.streams.encode import open_encoder
 from common.streams.kafka.address import Address
 from common.streams.kafka.consumer import committed_records, next_offset
@@ -233,8 +233,7 @@ def plain(array: pa.Array) -> pa.Array:
         names = [field.name for field in kind]
         return pa.StructArray.from_arrays(children, names=names, mask=array.is_null() if array.null_count else None)
     if pa.types.is_list(kind):
-        mask = array.is_null() if array.null_count else None
-        return pa.ListArray.from_arrays(array.offsets, plain(array.values), mask=mask)
+        return relisted(array, plain(array.flatten()))
     return array
 
 
