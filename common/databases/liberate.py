@@ -33,6 +33,7 @@ from common.errors import AdstreamError
 from common.files import staged
 from common.streams.decoded import DEAD_LETTERS
 from common.streams.sink import Sink
+from common.streams.staging import step_name
 
 log = logging.getLogger("adstream")
 
@@ -92,7 +93,7 @@ class Liberator:
             save_progress(self._path, progress)
         self._check_section(progress)
         self._check_steps(progress, held)
-        self._sink.recover(f"{progress.step:09d}")
+        self._sink.recover(step_name(progress.step))
         self._check_steps(progress, Held("the sink", self._sink.delivered()))
         return progress
 
@@ -166,8 +167,7 @@ class Liberator:
             return replace(progress, after=()), Freed()
         save_progress(self._path, progress)
         staged = self._tasks(self._pages(url, progress, schema))
-        step = f"{progress.step:09d}"
-        self._sink.deliver(step, [part for page in staged for part in page.parts])
+        self._sink.deliver(step_name(progress.step), [part for page in staged for part in page.parts])
         sent = reduce(Freed.plus, (page.freed for page in staged), Freed(steps=1))
         log.info("step %d: %d records, %d dead letters", progress.step, sent.records, sent.dead_letters)
         greatest = (page.greatest for page in staged if page.greatest is not None)
@@ -177,7 +177,7 @@ class Liberator:
 
     def _pages(self, url: str, progress: Progress, schema: pa.Schema) -> list[Page]:
         assert progress.window is not None
-        stream, freed, step = self._rows.contract.stream, self._liberation, f"{progress.step:09d}"
+        stream, freed, step = self._rows.contract.stream, self._liberation, step_name(progress.step)
         queries = (sql.page(freed, progress.window, bounds, schema) for bounds in progress.pages)
         return [Page(url, query, stream, freed, self._sink, step, f"p{n}") for n, query in enumerate(queries)]
 
