@@ -29,7 +29,7 @@ from common.databases.postgres import Database
 from common.databases.progress import Column, Edge, Progress, Row, Snapshot, Window
 from common.databases.rows import Rows
 from common.engines.tasks import SideBySide
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 from common.files import staged
 from common.streams.decoded import DEAD_LETTERS
 from common.streams.sink import Sink
@@ -198,9 +198,10 @@ def load_progress(path: Path) -> Progress:
         return Progress()
     try:
         return _progress(json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise AdstreamError(
-            f"'{path}' is not the progress of a liberation ({error})", "restore it, or delete it and add --again"
+            f"'{path}' is not the progress of a liberation ({reason_of(error)})",
+            "restore it, or delete it and add --again",
         ) from error
 
 

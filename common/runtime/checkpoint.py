@@ -27,7 +27,7 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, reason_of
 from common.operators.step import END, Operator
 from common.runtime.bucket import Kept
 from common.runtime.clock import Clock
@@ -217,7 +217,7 @@ class Checkpoint:
             return None
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise AdstreamError(
-                f"checkpoint '{self.place}/{name}': not a manifest of this suite ({error})",
+                f"checkpoint '{self.place}/{name}': not a manifest of this suite ({reason_of(error)})",
                 "restore it, or start with a new --checkpoint folder",
             ) from error
         self._there = True

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 from common.operators.buckets import hash64
 from common.operators.rows import keep
 from common.storage import storage_at
@@ -173,8 +173,9 @@ def check_sum(root: str, name: str, content: pa.Buffer, checksum: int) -> None:
 
 def unreadable(root: str, name: str, reason: Exception | str) -> AdstreamError:
     """The error of a state file that is not there, or not whole."""
+    why = reason if isinstance(reason, str) else reason_of(reason)
     return AdstreamError(
-        f"checkpoint '{root}/{name}': the state can't be read ({reason})",
+        f"checkpoint '{root}/{name}': the state can't be read ({why})",
         "restore it, fall back to an older one (adstream checkpoints list JOB), or let the job begin anew "
         "(adstream reset JOB)",
     )
