@@ -9,12 +9,13 @@ import logging
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
 from common.retry import OUTAGE_SECONDS, retry
@@ -211,6 +212,14 @@ def transacted(
     for paths in staged.values():
         for path in paths:
             path.unlink(missing_ok=True)
+
+
+def staged_records(staged: Iterable[Path]) -> Iterator[pa.Table]:
+    """The records of staged Parquet files, a row group at a time."""
+    for path in staged:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group)
 
 
 def drop_staged(root: Path) -> None:

@@ -23,8 +23,7 @@ from common.errors import AdstreamError
 from common.streams.columns import relisted
 from common.streams.encode import open_encoder
 from common.streams.json_text import json_text
-from common.streams.staging import Part, PartWriter, drop_staged, number_of, transacted
-from common.tables.delta import staged_records
+from common.streams.staging import Part, PartWriter, drop_staged, number_of, staged_records, transacted
 from common.tables.evolution import new_columns
 from common.tables.layout import DELETED, Layout, sql_name
 from common.tables.runs import begin, running
