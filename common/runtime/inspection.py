@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from common.errors import reason_of
-from common.runtime.checkpoint import STATE, Checkpoint, Manifest
-from common.runtime.keyed import Stored
+from common.runtime.checkpoint import Checkpoint, Manifest
+from common.runtime.keyed import STATE, Stored
 from common.topology.plan import Plan, Stage
 
 

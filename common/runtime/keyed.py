@@ -28,6 +28,8 @@ from common.operators.buckets import hash64
 from common.operators.rows import keep
 from common.storage import storage_at
 
+STATE = "state"
+"""Where state lies below a checkpoint."""
 HASH, GONE = "__hash", "__gone"
 GROWTH = 4
 """A segment stays as it is while it has over `GROWTH` times the rows of all that follow it."""
@@ -153,6 +155,18 @@ class Segments:
         written = content.getvalue()
         storage_at(self.root).write(path, written)
         return crc32(written)
+
+
+def state_file(step: int, bucket: int, stage: str, suffix: str) -> str:
+    """The file, relative to the checkpoint, of what a stage holds in a bucket after a step.
+
+    Args:
+        step: The step that writes it.
+        bucket: The bucket.
+        stage: The id of the stage.
+        suffix: `parquet` for state by bucket, `arrow` for a segment of a table by key.
+    """
+    return f"{STATE}/{step:09d}/{bucket:05d}.{stage}.{suffix}"
 
 
 @cache
