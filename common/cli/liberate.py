@@ -13,8 +13,8 @@ from common.cli.console import err, err_line, show_pairs
 from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns, url_of
 from common.cli.options import Format, Option
 from common.config.layers import pairs
-from common.databases.liberate import Liberator, contracts_of, job_of
-from common.databases.liberation import Liberation, load
+from common.databases.liberate import Liberator, contracts_of
+from common.databases.liberation import Liberation, job_of, load
 from common.databases.pages import Freed
 from common.databases.postgres import Database
 from common.engines.launch import only_writer

@@ -38,11 +38,6 @@ from common.streams.staging import step_name
 log = logging.getLogger("adstream")
 
 
-def job_of(stream: str) -> str:
-    """The name under which a liberation is known to a broker."""
-    return f"liberate-{stream}"
-
-
 def contracts_of(stream: str) -> dict[str, Contract]:
     """The contracts of what a liberation writes."""
     return {name: load(name) for name in (stream, DEAD_LETTERS)}

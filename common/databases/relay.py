@@ -27,8 +27,6 @@ from common.streams.staging import step_name
 
 log = logging.getLogger("adstream")
 
-JOB = "outbox"
-"""The name under which the relay is known to a broker."""
 PART = "p0"
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('adstream outbox')) AS free"
 
