@@ -12,7 +12,7 @@ from common.config.jobs import jobs
 from common.errors import AdstreamError, reason_of
 from common.names import pick
 from common.runtime.spec import SPEC, JobSpec
-from common.storage import is_remote
+from common.storage import absolute
 
 LastOutput = Annotated[
     Path, Parameter(name="--output", help="The --output of the job's runs: there lies what is known of the last one.")
@@ -41,5 +41,4 @@ def last_spec(job: str, output: Path, checkpoint: str = "") -> JobSpec:
         raise AdstreamError(f"'{path}' can't be read ({reason_of(error)})", "run the job again") from error
     if spec.job != job:
         raise AdstreamError(f"output '{output}' is of the job '{spec.job}', not of '{job}'", "give that of its own")
-    place = checkpoint if not checkpoint or is_remote(checkpoint) else str(Path(checkpoint).absolute())
-    return replace(spec, checkpoint=place or spec.checkpoint)
+    return replace(spec, checkpoint=absolute(checkpoint)) if checkpoint else spec
