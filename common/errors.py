@@ -46,8 +46,10 @@ def first_line(error: BaseException) -> str:
 
 def reason_of(error: BaseException) -> str:
     """Why a file can't be used, for a message that names it: what the system says of it, else what the failure says."""
-    number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number) if number else first_line(error)
+    if not isinstance(error, OSError) or not error.errno:
+        return first_line(error)
+    # The text of an error that pyarrow raises names the file again; the numbers of a name server are below 0.
+    return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
 
 
 def is_full_disk(error: BaseException) -> bool:

@@ -105,6 +105,11 @@ def is_remote(place: str) -> bool:
     return REMOTE in place
 
 
+def absolute(place: str) -> str:
+    """A place by a name that holds wherever an engine runs: a folder by its absolute path, a URL as it is."""
+    return place if is_remote(place) else str(Path(place).absolute())
+
+
 def below(place: str, name: str) -> str:
     """A place inside a place: the path of a folder, or a URL with its options kept."""
     path, query, options = place.partition("?")

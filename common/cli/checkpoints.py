@@ -24,7 +24,7 @@ from common.runtime.inspection import flaws, held
 from common.runtime.portable import bring_in, export
 from common.runtime.run import Run, now_ms, shown
 from common.runtime.spec import JobSpec
-from common.storage import is_remote
+from common.storage import absolute
 
 Step = Annotated[int | None, Parameter(help="Of which step; the last one if absent.", show_default=False)]
 
@@ -157,7 +157,7 @@ def import_(
     adstream checkpoints import sessions --from exported --checkpoint kept --set buckets=128
     """
     settings = job_settings(job, config, assignments)
-    where = checkpoint if is_remote(checkpoint) else str(Path(checkpoint).absolute())
+    where = absolute(checkpoint)
     spec = JobSpec(job, "local", "stream", "", "", where, settings=settings.model_dump())
     plan = spec.plan()
     start = Manifest.start(plan, Clock(settings.out_of_orderness), settings.buckets, contract_versions(plan))

@@ -10,10 +10,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from common.cli.options import duration
 from common.cli.services import stack
-from common.config.job import parse_duration
 from common.contracts.contract import Contract
-from common.errors import AdstreamError
 from common.streams.sink import Sink, open_sink
 
 DatabaseUrl = Annotated[
@@ -88,9 +87,4 @@ def pause_of(every: str) -> float | None:
     Raises:
         AdstreamError: It is not a duration.
     """
-    if not every:
-        return None
-    try:
-        return parse_duration(every) / 1000
-    except ValueError as error:
-        raise AdstreamError(f"--every {every}: {error}", "write 10s") from None
+    return duration("--every", every) / 1000 if every else None

@@ -9,11 +9,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from common.config.jobs import jobs
-from common.engines.launch import SPEC
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 from common.names import pick
-from common.runtime.spec import JobSpec
-from common.storage import is_remote
+from common.runtime.spec import SPEC, JobSpec
+from common.storage import absolute
 
 LastOutput = Annotated[
     Path, Parameter(name="--output", help="The --output of the job's runs: there lies what is known of the last one.")
@@ -30,14 +29,16 @@ def last_spec(job: str, output: Path, checkpoint: str = "") -> JobSpec:
     """What a job's last run into an output folder was.
 
     Raises:
-        AdstreamError: There was none, or it was of another job.
+        AdstreamError: There was none, it was of another job, or what is noted of it can't be read.
     """
     pick("job", job, jobs())
     path = output / SPEC
     if not path.exists():
         raise AdstreamError(f"output '{output}': no run is known there", "give the --output of the job's runs")
-    spec = JobSpec.load(path)
+    try:
+        spec = JobSpec.load(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise AdstreamError(f"'{path}' can't be read ({reason_of(error)})", "run the job again") from error
     if spec.job != job:
         raise AdstreamError(f"output '{output}' is of the job '{spec.job}', not of '{job}'", "give that of its own")
-    place = checkpoint if not checkpoint or is_remote(checkpoint) else str(Path(checkpoint).absolute())
-    return replace(spec, checkpoint=place or spec.checkpoint)
+    return replace(spec, checkpoint=absolute(checkpoint)) if checkpoint else spec

@@ -12,14 +12,14 @@ from cyclopts import Parameter
 from common.cli.console import err, err_line, show_pairs
 from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns, url_of
 from common.cli.options import Format, Option
+from common.cli.options import tasks as checked
 from common.config.layers import pairs
-from common.databases.liberate import Liberator, contracts_of, job_of
-from common.databases.liberation import Liberation, load
+from common.databases.liberate import Liberator, contracts_of
+from common.databases.liberation import Liberation, job_of, load
 from common.databases.pages import Freed
 from common.databases.postgres import Database
 from common.engines.launch import only_writer
 from common.engines.tasks import opened
-from common.errors import AdstreamError
 from common.lineage.collect import liberation_job
 from common.lineage.runs import Run, dataset, table, told
 from common.runtime.spec import JobSpec
@@ -77,9 +77,7 @@ def liberate(
 
 def _spec(stream: str, output: Path, engine: str, tasks: int, option: Sequence[str]) -> JobSpec:
     """What the engine is told of a run; the database's address is none of it, as it may hold a password."""
-    if tasks < 1:
-        raise AdstreamError(f"--tasks {tasks}: at least one page is read at a time", "write --tasks 1")
-    options, settings = pairs("--option", option), {"parallelism": tasks}
+    options, settings = pairs("--option", option), {"parallelism": checked("--tasks", tasks)}
     return JobSpec(job_of(stream), engine, "batch", "", str(output), "", settings=settings, options=options)
 
 

@@ -25,7 +25,7 @@ from common.cli import (
 )
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, reason_of
 from common.names import nearest
 
 HELP = """Ad clicks and views into sessions, conversions and bills: one topology, one answer, on every engine.
@@ -136,7 +136,7 @@ def invoke(arguments: Sequence[str]) -> int:
         show_error(AdstreamError(f"{error.name} is not installed", remedy, ExitCode.UNAVAILABLE))
         return ExitCode.UNAVAILABLE
     except OSError as error:  # a full disk, a folder without permission
-        show_error(AdstreamError(f"{error.filename or 'output'}: {error.strerror}"))
+        show_error(AdstreamError(f"{error.filename or 'output'}: {reason_of(error)}"))
         return ExitCode.REFUSED
     except KeyboardInterrupt:
         show_error(AdstreamError("interrupted"))

@@ -11,8 +11,9 @@ from common.cli.console import err, out, show_pairs
 from common.cli.database import BrokerSink, DatabaseUrl, Every, pause_of, sink_of, turns, url_of
 from common.cli.options import Format
 from common.databases import relay
+from common.databases.outbox import JOB
 from common.databases.postgres import Database
-from common.databases.relay import JOB, Published, Relay
+from common.databases.relay import Published, Relay
 from common.engines.launch import only_writer
 
 app = App(name="outbox", help="Records that applications write in the transaction of a change, published.")

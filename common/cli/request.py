@@ -21,7 +21,7 @@ from common.names import pick
 from common.runtime.run import Run
 from common.runtime.spec import DATABASE, Format, JobSpec, Mode
 from common.s3 import S3
-from common.storage import below, is_remote
+from common.storage import absolute, below
 from common.streams.source import BROKER
 from common.tables.place import TablePlace
 from common.topology.checks import check
@@ -75,7 +75,7 @@ def spec_of(request: Request) -> JobSpec:
         job=pick("job", request.job, jobs()),
         engine=pick("engine", request.engine, ENGINES),
         mode=cast("Mode", pick("mode", request.mode, get_args(Mode))),
-        input=_place(request.input),
+        input=absolute(request.input),
         output=str(request.output.absolute()),
         checkpoint=_checkpoint(request),
         format=cast("Format", pick("format", request.format, get_args(Format))),
@@ -146,17 +146,11 @@ def clear(run: Run) -> None:
         run.checkpoint.clear()
 
 
-def _place(text: str) -> str:
-    """An input's address, or its folder as an absolute path."""
-    return text if text.startswith(BROKER) else str(Path(text).absolute())
-
-
 def _checkpoint(request: Request) -> str:
     """Where the state is kept, as an absolute path or a URL."""
     block = cast("Mapping[str, str]", request.settings.get("checkpoint", {}))
     of_job = below(block["storage"], request.job) if block.get("storage") else ""
-    place = request.checkpoint or of_job or str(request.output / CHECKPOINT)
-    return place if is_remote(place) else str(Path(place).absolute())
+    return absolute(request.checkpoint or of_job or str(request.output / CHECKPOINT))
 
 
 def _check_sink(spec: JobSpec, plan: Plan) -> None:

@@ -17,6 +17,8 @@ from common.config.job import format_duration
 from common.config.jobs import topology_of
 from common.contracts.contract import Tags, load, streams, versions
 from common.contracts.tagging import retag
+from common.databases.liberation import LIBERATE
+from common.databases.outbox import JOB as OUTBOX
 from common.errors import AdstreamError, ExitCode
 from common.names import pick
 from common.streams.decoded import DEAD_LETTERS
@@ -27,9 +29,6 @@ from common.topology.checks import check as check_topology
 Streams = Annotated[str, Parameter(help="Their names; all if absent.", show_default=False)]
 Stream = Annotated[str, Parameter(help="The name of a stream, such as ad-views.")]
 FieldTags = Annotated[Sequence[str], Parameter(negative="", show_default=False)]
-
-OUTBOX, LIBERATE = "outbox", "liberate-"
-"""The names under which what frees a database is known to a broker (`common/databases`); a stream's name follows the second."""
 
 app = App(name="streams", help="The streams of a broker, from their contracts.")
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.streams.delta import DELTA_LOG, DeltaSink, delta_library, last_step
 from common.streams.sink import FolderSink, Sink
-
-_OF_STEP = re.compile(r"(\d{9})\.")
-"""How the name of a step's file begins; those that were put back between two steps have a `~` in it."""
+from common.streams.staging import number_in
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ def in_folder(sink: Sink) -> Held:
 def _steps(sink: FolderSink | DeltaSink) -> Iterator[int]:
     for folder in (Path(sink.root, stream) for stream in sink.contracts):
         if isinstance(sink, FolderSink):
-            found = (_OF_STEP.match(path.name) for path in folder.glob("*"))
-            yield from (int(name[1]) for name in found if name)
+            numbers = (number_in(path.name) for path in folder.glob("*"))
+            yield from (number for number in numbers if number is not None)
         elif (folder / DELTA_LOG).exists():
             yield last_step(delta_library().DeltaTable(str(folder)))

@@ -29,17 +29,13 @@ from common.databases.postgres import Database
 from common.databases.progress import Column, Edge, Progress, Row, Snapshot, Window
 from common.databases.rows import Rows
 from common.engines.tasks import SideBySide
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 from common.files import staged
 from common.streams.decoded import DEAD_LETTERS
 from common.streams.sink import Sink
+from common.streams.staging import step_name
 
 log = logging.getLogger("adstream")
-
-
-def job_of(stream: str) -> str:
-    """The name under which a liberation is known to a broker."""
-    return f"liberate-{stream}"
 
 
 def contracts_of(stream: str) -> dict[str, Contract]:
@@ -92,7 +88,7 @@ class Liberator:
             save_progress(self._path, progress)
         self._check_section(progress)
         self._check_steps(progress, held)
-        self._sink.recover(f"{progress.step:09d}")
+        self._sink.recover(step_name(progress.step))
         self._check_steps(progress, Held("the sink", self._sink.delivered()))
         return progress
 
@@ -166,8 +162,7 @@ class Liberator:
             return replace(progress, after=()), Freed()
         save_progress(self._path, progress)
         staged = self._tasks(self._pages(url, progress, schema))
-        step = f"{progress.step:09d}"
-        self._sink.deliver(step, [part for page in staged for part in page.parts])
+        self._sink.deliver(step_name(progress.step), [part for page in staged for part in page.parts])
         sent = reduce(Freed.plus, (page.freed for page in staged), Freed(steps=1))
         log.info("step %d: %d records, %d dead letters", progress.step, sent.records, sent.dead_letters)
         greatest = (page.greatest for page in staged if page.greatest is not None)
@@ -177,7 +172,7 @@ class Liberator:
 
     def _pages(self, url: str, progress: Progress, schema: pa.Schema) -> list[Page]:
         assert progress.window is not None
-        stream, freed, step = self._rows.contract.stream, self._liberation, f"{progress.step:09d}"
+        stream, freed, step = self._rows.contract.stream, self._liberation, step_name(progress.step)
         queries = (sql.page(freed, progress.window, bounds, schema) for bounds in progress.pages)
         return [Page(url, query, stream, freed, self._sink, step, f"p{n}") for n, query in enumerate(queries)]
 
@@ -198,9 +193,10 @@ def load_progress(path: Path) -> Progress:
         return Progress()
     try:
         return _progress(json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise AdstreamError(
-            f"'{path}' is not the progress of a liberation ({error})", "restore it, or delete it and add --again"
+            f"'{path}' is not the progress of a liberation ({reason_of(error)})",
+            "restore it, or delete it and add --again",
         ) from error
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 TABLES: Traversable = files("jobs").joinpath("liberate").joinpath("tables.yaml")
 """What this suite frees. A resource and not a path, so that it also loads out of a zip."""
 
+LIBERATE = "liberate-"
+"""How the name of a liberation begins; that of its stream follows."""
 XMIN = "xmin"
 """The system column that names the transaction which wrote a row (PostgreSQL, "System Columns")."""
 
@@ -124,6 +126,11 @@ class Liberation(BaseModel):
     def place(self) -> str:
         """What it is freed from, for messages."""
         return f"table '{self.table}'" if self.table else "query"
+
+
+def job_of(stream: str) -> str:
+    """The name under which a liberation is known, to a broker and in the lineage."""
+    return f"{LIBERATE}{stream}"
 
 
 def liberated(file: Path | None = None) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ from common.streams.decoded import DeadLetter, dead_letters
 from common.streams.folder import Split
 from common.streams.jsonl import decode_lines
 
+JOB = "outbox"
+"""The name under which what publishes an outbox is known, to a broker and in the lineage."""
 CREATE = (
     """\
 CREATE TABLE IF NOT EXISTS outbox (

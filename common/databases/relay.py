@@ -23,11 +23,10 @@ from common.databases.postgres import Database
 from common.errors import AdstreamError
 from common.streams.decoded import DEAD_LETTERS
 from common.streams.sink import Sink
+from common.streams.staging import step_name
 
 log = logging.getLogger("adstream")
 
-JOB = "outbox"
-"""The name under which the relay is known to a broker."""
 PART = "p0"
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('adstream outbox')) AS free"
 
@@ -86,7 +85,7 @@ class Relay:
             raise AdstreamError(f"the outbox at {self.database.where} is being published", "stop the other relay")
         step = self._step()
         self._check(step, in_folder(self.sink))
-        self.sink.recover(_name(step))
+        self.sink.recover(step_name(step))
         self._check(step, Held("the broker", self.sink.delivered()))
 
     def _check(self, step: int, held: Held) -> None:
@@ -137,16 +136,12 @@ class Relay:
 
     def _deliver(self, step: int, rows: pa.Table) -> Published:
         published = Published()
-        with self.sink.writer(_name(step), PART) as writer:
+        with self.sink.writer(step_name(step), PART) as writer:
             for stream in pc.unique(rows["stream"]).to_pylist():
                 records, dead = records_of(stream, rows.filter(pc.equal(rows["stream"], stream)))
                 writer.write({**records, DEAD_LETTERS: dead})
                 sent = sum(table.num_rows for table in records.values())
                 published = published.plus(Published(sent, dead.num_rows))
-        self.sink.deliver(_name(step), writer.parts)
+        self.sink.deliver(step_name(step), writer.parts)
         log.info("step %d: %d records, %d dead letters", step, published.records, published.dead_letters)
         return published
-
-
-def _name(step: int) -> str:
-    return f"{step:09d}"

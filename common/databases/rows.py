@@ -13,6 +13,7 @@ from common.contracts.contract import Contract
 from common.databases.liberation import All, ById, ByTime, Liberation
 from common.databases.progress import Row
 from common.errors import AdstreamError
+from common.streams.columns import as_array
 from common.streams.conform import plain_type
 from common.streams.decoded import Decoded
 from common.streams.folder import Split
@@ -113,26 +114,20 @@ class Rows:
 
     def _key(self, rows: pa.Table) -> pa.Array:
         if isinstance(self.liberation.key, str):
-            return _column(rows, self.liberation.key)
+            return as_array(rows[self.liberation.key])
         return self._struct(rows, self.liberation.key, self.contract.arrow.field("key").type, None)
 
     def _struct(
         self, rows: pa.Table, mapping: Mapping[str, str], kind: pa.StructType, mask: pa.Array | None
     ) -> pa.StructArray:
         names = [field.name for field in kind if field.name in mapping]
-        return pa.StructArray.from_arrays([_column(rows, mapping[name]) for name in names], names=names, mask=mask)
+        return pa.StructArray.from_arrays([as_array(rows[mapping[name]]) for name in names], names=names, mask=mask)
 
     def _deleted(self, rows: pa.Table) -> pa.Array | None:
         if not self.liberation.deleted:
             return None
-        mark = _column(rows, self.liberation.deleted)
+        mark = as_array(rows[self.liberation.deleted])
         return pc.fill_null(mark, False) if pa.types.is_boolean(mark.type) else mark.is_valid()
-
-
-def _column(rows: pa.Table, name: str) -> pa.Array:
-    """A column as one array."""
-    column = rows[name].combine_chunks()
-    return pa.array([], column.type) if isinstance(column, pa.ChunkedArray) else column
 
 
 def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:

@@ -16,7 +16,7 @@ from common.contracts.contract import load
 from common.datasets.csv_rows import CsvKind, Rejected, kind_of, read_rows
 from common.datasets.output import FileFormat, StreamsOutput
 from common.errors import AdstreamError
-from common.streams.columns import ms_to_timestamps
+from common.streams.columns import as_array, ms_to_timestamps
 
 VIEWS, CLICKS, ADVERTISEMENTS = "ad-views", "ad-clicks", "advertisements"
 DAY = 86_400_000
@@ -132,8 +132,7 @@ def import_dataset(
 def actions(stream: str, impressions: pa.Table) -> pa.Table:
     """`IMPRESSIONS` as records of `ad-views` or `ad-clicks`."""
     schema = load(stream).arrow
-    columns = impressions.select(["advertisement", "time"]).combine_chunks()
-    ad, time = (_array(column) for column in columns.columns)
+    ad, time = (as_array(impressions[name]) for name in ("advertisement", "time"))
     value = pa.StructArray.from_arrays([ad, ms_to_timestamps(time)], fields=list(schema.field("value").type))
     return pa.table([impressions["user"], value], schema=schema)
 
@@ -164,7 +163,7 @@ def described(ids: pa.ChunkedArray, names: pa.ChunkedArray, types: pa.ChunkedArr
     """
     schema = load(ADVERTISEMENTS).arrow
     fields = list(schema.field("value").type)
-    value = pa.StructArray.from_arrays([_array(names), _array(types.cast(pa.string()))], fields=fields)
+    value = pa.StructArray.from_arrays([as_array(names), as_array(types.cast(pa.string()))], fields=fields)
     return pa.table([ids, value], schema=schema)
 
 
@@ -223,9 +222,3 @@ def _rows(kind: CsvKind, files: Iterable[Path], function: Rows, rejected: Reject
     for path in files:
         for rows in read_rows(path, kind, rejected):
             yield function(rows, rejected)
-
-
-def _array(column: pa.ChunkedArray) -> pa.Array:
-    array = column.combine_chunks()
-    # pyarrow gives a chunked array back for no chunks
-    return pa.array([], column.type) if isinstance(array, pa.ChunkedArray) else array

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from common.errors import AdstreamError, ExitCode, first_line, is_full_disk, is_read_only
+from common.errors import AdstreamError, ExitCode, first_line, is_full_disk, is_read_only, reason_of
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 
@@ -129,7 +129,7 @@ def _spec(arguments: list[str]) -> JobSpec:
     try:
         return JobSpec.load(arguments[0])
     except (OSError, ValueError, TypeError) as error:
-        raise AdstreamError(f"spec '{arguments[0]}': {error}", "let 'adstream run' write it") from error
+        raise AdstreamError(f"spec '{arguments[0]}': {reason_of(error)}", "let 'adstream run' write it") from error
 
 
 def _exported(spec: JobSpec) -> AbstractContextManager[object]:

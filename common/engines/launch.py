@@ -18,10 +18,9 @@ from pathlib import Path
 from common.engines.entry import FAILURE, TRACE, Failure
 from common.engines.registry import command, environment, require
 from common.errors import AdstreamError, ExitCode
-from common.runtime.spec import JobSpec
+from common.runtime.spec import SPEC, JobSpec
 from common.runtime.summary import SUMMARY, Summary
 
-SPEC = "_run/spec.json"
 LOG = "_run/engine.log"
 LOCK = "_run/lock"
 PATIENCE_SECONDS = 20

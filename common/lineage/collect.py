@@ -17,7 +17,9 @@ from common.config.jobs import jobs, topology_of
 from common.config.layers import Layers, settings
 from common.contracts.contract import load, streams
 from common.databases.liberation import Liberation, liberated
+from common.databases.liberation import job_of as liberation_name
 from common.databases.liberation import load as load_liberation
+from common.databases.outbox import JOB as OUTBOX
 from common.lineage.graph import Job, Lineage, Stream
 from common.names import pick
 from common.streams.decoded import DEAD_LETTERS
@@ -93,7 +95,7 @@ def liberation_job(stream: str, liberation: Liberation) -> Job:
     """
     pick("stream", stream, streams(), "what is freed from databases")
     return Job(
-        name=f"liberate-{stream}",
+        name=liberation_name(stream),
         kind="liberation",
         owner=load(stream).meta.owner,
         writes=(stream,),
@@ -104,7 +106,7 @@ def liberation_job(stream: str, liberation: Liberation) -> Job:
 
 def _outbox() -> Job:
     """Which streams it writes, the applications say that write into the outbox."""
-    return Job("outbox", "outbox", load(DEAD_LETTERS).meta.owner, dead_letters=DEAD_LETTERS, any_stream=True)
+    return Job(OUTBOX, "outbox", load(DEAD_LETTERS).meta.owner, dead_letters=DEAD_LETTERS, any_stream=True)
 
 
 def _connectors() -> Iterator[Job]:

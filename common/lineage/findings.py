@@ -85,7 +85,8 @@ def crossings(lineage: Lineage) -> tuple[Crossing, ...]:
 def hops(lineage: Lineage, tag: Tag) -> tuple[Hop, ...]:
     """The ways that tagged data may take: from each tagged stream, through each of its readers.
 
-    Money is traced back, too: what flows into a stream with financial fields is among the hops. Which field becomes which only the code of a job knows, so a hop to a stream without the tag is told, too.
+    Money is traced back, too: what flows into a stream with financial fields is among the hops. Which field becomes
+    which only the code of a job knows, so a hop to a stream without the tag is told, too.
     """
     return tuple(
         hop

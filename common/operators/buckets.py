@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from common.streams.columns import as_array
+
 
 def _crc32_table() -> npt.NDArray[np.uint32]:
     table = np.arange(256, dtype=np.uint32)
@@ -74,9 +76,7 @@ def bucket_of(keys: pa.Array | pa.ChunkedArray, buckets: int) -> npt.NDArray[np.
     """
     encoded = keys.dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.unify_dictionaries().combine_chunks()
-        if isinstance(encoded, pa.ChunkedArray):  # pyarrow gives a chunked array back for no chunks
-            return np.zeros(0, dtype=np.int32)
+        encoded = as_array(encoded.unify_dictionaries())
     of_distinct = (crc32(encoded.dictionary.cast(pa.string())) % np.uint32(buckets)).astype(np.int32)
     buckets_of_keys: npt.NDArray[np.int32] = of_distinct[encoded.indices.to_numpy(zero_copy_only=False)]
     return buckets_of_keys

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from common.operators.keys import Ints, distinct, kept_rows, last_rows, latest, rows_or_null, same
+from common.operators.keys import distinct, kept_rows, last_rows, latest, rows_or_null, same
 from common.operators.step import Step, Watermarks
 from common.operators.totals import DELTA
-from common.streams.columns import as_array
+from common.streams.columns import as_array, item_counts
 
 AMOUNT = pa.field("amount", pa.int64(), nullable=False)
 
@@ -91,9 +91,9 @@ class Contributions:
         before = rows_or_null(contributed, held_rows)
         after = latest(contributed, held_rows, contributing, arrived_rows)
 
-        changed = ~same(before, after) & (_lengths(before) + _lengths(after) > 0)
+        changed = ~same(before, after) & (item_counts(before) + item_counts(after) > 0)
         return Step(
-            state=kept_rows([entities, after], _lengths(after) > 0, self.state_schema),
+            state=kept_rows([entities, after], item_counts(after) > 0, self.state_schema),
             outputs={"deltas": self._deltas(before.filter(pa.array(changed)), after.filter(pa.array(changed)))},
             counters={
                 "contributions_changed": int(changed.sum()),
@@ -109,8 +109,3 @@ class Contributions:
         np.subtract.at(delta, places[0], taken_back.field("amount").to_numpy())
         np.add.at(delta, places[1], added.field("amount").to_numpy())
         return kept_rows([keys, pa.array(delta)], delta != 0, self.outputs["deltas"])
-
-
-def _lengths(lists: pa.ListArray) -> Ints:
-    lengths: Ints = lists.value_lengths().fill_null(0).to_numpy().astype(np.int64)
-    return lengths

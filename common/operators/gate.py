@@ -24,7 +24,7 @@ from common.operators.anchored import anchors
 from common.operators.order import order_by
 from common.operators.rows import codes_of, keep, late_rows, late_schema, order_of, split
 from common.operators.step import END, Step, Watermarks
-from common.streams.columns import as_array
+from common.streams.columns import as_array, lists_of
 
 OPEN, COMPLETE, INCOMPLETE = 0, 1, 2
 """What a round was given out as; `OPEN`: it was not."""
@@ -175,14 +175,13 @@ class Gate:
         taken = rows.take(pa.array(chosen)).combine_chunks()
         fields = list(self.event_schema)
         values = pa.StructArray.from_arrays([as_array(taken[f.name]) for f in fields], fields=fields)
-        offsets = np.concatenate([[0], np.cumsum(rounds.kinds[which])]).astype(np.int32)
         start = rounds.start[which]
         return pa.table(
             [
                 rows[self.key].take(pa.array(np.flatnonzero(rounds.begins)[which])),
                 pa.array(start),
                 pa.array(start + self.within),
-                pa.ListArray.from_arrays(pa.array(offsets), values, type=self.rounds.field("events").type),
+                lists_of(values, rounds.kinds[which], self.rounds.field("events").type),
             ],
             schema=self.rounds,
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from common.streams.columns import as_array
+
 
 def nullable(schema: pa.Schema) -> pa.Schema:
     """The schema in which anything may be null."""
@@ -16,7 +18,7 @@ def nullable(schema: pa.Schema) -> pa.Schema:
 
 def retyped(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The rows of a table under a schema that differs from its own only in what may be null."""
-    columns = [_retyped(table[field.name].combine_chunks(), field.type) for field in schema]
+    columns = [_retyped(as_array(table[field.name]), field.type) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -32,18 +34,14 @@ def _nullable(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _retyped(array: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
-    whole = (
-        pa.concat_arrays(array.chunks or [pa.array([], array.type)]) if isinstance(array, pa.ChunkedArray) else array
-    )
-    if whole.type == kind:
-        return whole
-    if whole.offset:
-        whole = pa.concat_arrays([whole, whole.slice(0, 0)])  # its buffers then begin with its first row
-    buffers = whole.buffers()
+def _retyped(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    if array.type == kind:
+        return array
+    if array.offset:
+        array = pa.concat_arrays([array, array.slice(0, 0)])  # its buffers then begin with its first row
+    buffers = array.buffers()
     if pa.types.is_struct(kind):
-        children = [_retyped(whole.field(index), kind.field(index).type) for index in range(kind.num_fields)]
-        return pa.Array.from_buffers(kind, len(whole), buffers[:1], whole.null_count, 0, children)
-    return pa.Array.from_buffers(
-        kind, len(whole), buffers[:2], whole.null_count, 0, [_retyped(whole.values, kind.value_type)]
-    )
+        children = [_retyped(array.field(index), kind.field(index).type) for index in range(kind.num_fields)]
+        return pa.Array.from_buffers(kind, len(array), buffers[:1], array.null_count, 0, children)
+    items = _retyped(array.values, kind.value_type)
+    return pa.Array.from_buffers(kind, len(array), buffers[:2], array.null_count, 0, [items])

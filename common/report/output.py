@@ -8,16 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from common.contracts.contract import load
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 from common.operators.buckets import concat
 from common.runtime.history import TakenStep, taken_steps
-from common.runtime.spec import JobSpec
+from common.runtime.spec import SPEC, JobSpec
 from common.runtime.summary import SUMMARY, Summary
 from common.streams.materialise import records
 from common.topology.graph import sinks
 from common.topology.nodes import Topology
-
-SPEC = "_run/spec.json"
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class RunOutput:
                 f"make one: adstream run sessions --engine local --input DIR --output {root}",
             ) from None
         except (OSError, ValueError, TypeError) as error:
-            raise AdstreamError(f"'{root}/_run' can't be read ({error})", "run the job again") from error
+            raise AdstreamError(f"'{root}/_run' can't be read ({reason_of(error)})", "run the job again") from error
         steps = () if spec.mode == "batch" else tuple(taken_steps(spec.workplace))
         return cls(root, spec, summary, steps, ended)
 

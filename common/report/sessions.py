@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.report.tables import last_of_each
-from common.streams.columns import enum_texts, timestamps_to_ms
+from common.streams.columns import enum_texts, item_counts, timestamps_to_ms
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -131,7 +131,7 @@ def _columns(batch: pa.RecordBatch) -> _Columns:
         key.field("userId"),
         timestamps_to_ms(key.field("window").field("start")),
         timestamps_to_ms(key.field("window").field("end")),
-        actions.value_lengths().fill_null(0).to_numpy().astype(np.int64),
+        item_counts(actions),
         action.field("advertisementId").to_numpy(),
         timestamps_to_ms(action.field("eventTime")).to_numpy(),
         pc.equal(enum_texts(action.field("action")), "Click").to_numpy(zero_copy_only=False),

@@ -15,7 +15,7 @@ from common.errors import AdstreamError, ExitCode
 from common.operators.buckets import concat, split_by_bucket
 from common.operators.step import END, Step, Watermarks
 from common.runtime.frames import Frame, Kind, Onward, pack, unpack
-from common.runtime.keyed import Segments, Stored
+from common.runtime.keyed import Segments, Stored, state_file
 from common.topology.plan import Plan, Stage
 
 Kept: TypeAlias = pa.Table | Stored
@@ -142,7 +142,9 @@ class Round:
         due = END
         for stage in self.stages:
             held = state.get(stage.id, stage.operator.state_schema.empty_table())
-            done, after[stage.id] = self._step(stage, f"{step:09d}/{bucket:05d}", held, inbox.take(stage), time)
+            done, after[stage.id] = self._step(
+                stage, state_file(step, bucket, stage.id, "arrow"), held, inbox.take(stage), time
+            )
             counters.update(done.counters)
             gauges.update(done.gauges)
             due = min(due, done.due)
@@ -156,8 +158,8 @@ class Round:
         records[self.plan.dead_letters] += inbox.dead
         return BucketStep(after, _some(records), tuple(onward), dict(counters), dict(gauges), due)
 
-    def _step(self, stage: Stage, place: str, held: Kept, events: pa.Table, time: Watermarks) -> tuple[Step, Kept]:
-        """Steps a stage; gives what it holds then."""
+    def _step(self, stage: Stage, segment: str, held: Kept, events: pa.Table, time: Watermarks) -> tuple[Step, Kept]:
+        """Steps a stage; gives what it holds then. Of a table by key that is a new `segment` more, a file of that name."""
         operator = stage.operator
         if isinstance(held, pa.Table):
             done = operator.step(held, events, time)
@@ -166,8 +168,7 @@ class Round:
         keys = pc.unique(events[operator.state_key])
         old = self.segments.find(held, keys, operator.state_key, operator.state_schema)
         done = operator.step(old, events, time)
-        name = f"state/{place}.{stage.id}.arrow"
-        after = self.segments.replace(held, name, operator.state_key, old, done.state)
+        after = self.segments.replace(held, segment, operator.state_key, old, done.state)
         return replace(done, gauges={**done.gauges, f"{stage.id}_rows": after.live}), after
 
     def _sent(self, stage: Stage, bucket: int, outputs: Mapping[str, pa.Table]) -> Iterator[Onward]:

@@ -27,11 +27,11 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, reason_of
 from common.operators.step import END, Operator
 from common.runtime.bucket import Kept
 from common.runtime.clock import Clock
-from common.runtime.keyed import Segments, Stored, check_sum, unreadable
+from common.runtime.keyed import STATE, Segments, Stored, check_sum, state_file, unreadable
 from common.storage import Storage, storage_at
 from common.streams.folder import Position
 from common.streams.source import PLANS
@@ -40,7 +40,6 @@ from common.topology.plan import Plan, Stage
 MANIFEST = "manifest.json"
 RETAINED = "retained"
 """The folder of the manifests before the last one, where more than one is retained."""
-STATE = "state"
 METRICS = "metrics.json"
 """The file of the job's numbers after its last step (`common.runtime.metrics`)."""
 HISTORY = "steps.jsonl"
@@ -217,7 +216,7 @@ class Checkpoint:
             return None
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise AdstreamError(
-                f"checkpoint '{self.place}/{name}': not a manifest of this suite ({error})",
+                f"checkpoint '{self.place}/{name}': not a manifest of this suite ({reason_of(error)})",
                 "restore it, or start with a new --checkpoint folder",
             ) from error
         self._there = True
@@ -238,10 +237,7 @@ class Checkpoint:
 
     def write_state(self, step: int, bucket: int, state: Mapping[str, Kept]) -> dict[str, Stored]:
         """Writes what a bucket holds after `step`; gives where it lies."""
-        return {
-            stage: self._write(f"{STATE}/{step:09d}/{bucket:05d}.{stage}.parquet", kept)
-            for stage, kept in state.items()
-        }
+        return {stage: self._write(state_file(step, bucket, stage, "parquet"), kept) for stage, kept in state.items()}
 
     def table(self, stored: Stored, operator: Operator) -> pa.Table:
         """All rows that a stage holds in a bucket.

@@ -25,7 +25,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from common.config.job import format_duration, parse_duration
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 from common.operators.step import BEGINNING, END
 from common.runtime.checkpoint import SCHEMAS
 from common.runtime.metrics import Metrics
@@ -149,8 +149,8 @@ def exported(spec: JobSpec) -> Iterator[str]:
     try:
         server = ThreadingHTTPServer((host, int(port)), _handler(registry, health))
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise AdstreamError(f"metrics can't be served at {spec.metrics} ({reason})", "choose another port") from error
+        why = reason_of(error)
+        raise AdstreamError(f"metrics can't be served at {spec.metrics} ({why})", "choose another port") from error
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

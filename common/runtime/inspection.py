@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from common.runtime.checkpoint import STATE, Checkpoint, Manifest
-from common.runtime.keyed import Stored
+from common.errors import reason_of
+from common.runtime.checkpoint import Checkpoint, Manifest
+from common.runtime.keyed import STATE, Stored
 from common.topology.plan import Plan, Stage
 
 
@@ -83,13 +84,13 @@ def _flaw(checkpoint: Checkpoint, name: str, rows: int, written: int) -> str:
     try:
         content = checkpoint.storage.read(name)
     except OSError as error:
-        return f"it can't be read ({error.strerror or error})"
+        return f"it can't be read ({reason_of(error)})"
     if crc32(content) != written:
         return f"its {content.size:,} bytes are not those that were written"
     try:
         found = _rows(name, content)
     except (OSError, pa.ArrowException) as error:
-        return f"it can't be read ({error})"
+        return f"it can't be read ({reason_of(error)})"
     return "" if found == rows else f"{found:,} rows of {rows:,}"
 
 

@@ -23,11 +23,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 from common.operators.buckets import hash64
 from common.operators.rows import keep
 from common.storage import storage_at
 
+STATE = "state"
+"""Where state lies below a checkpoint."""
 HASH, GONE = "__hash", "__gone"
 GROWTH = 4
 """A segment stays as it is while it has over `GROWTH` times the rows of all that follow it."""
@@ -155,6 +157,18 @@ class Segments:
         return crc32(written)
 
 
+def state_file(step: int, bucket: int, stage: str, suffix: str) -> str:
+    """The file, relative to the checkpoint, of what a stage holds in a bucket after a step.
+
+    Args:
+        step: The step that writes it.
+        bucket: The bucket.
+        stage: The id of the stage.
+        suffix: `parquet` for state by bucket, `arrow` for a segment of a table by key.
+    """
+    return f"{STATE}/{step:09d}/{bucket:05d}.{stage}.{suffix}"
+
+
 @cache
 def _whole(root: str, process: int) -> set[tuple[str, int]]:
     """The large segments that a process has compared with their sums: they are mapped, and used at each step."""
@@ -173,8 +187,9 @@ def check_sum(root: str, name: str, content: pa.Buffer, checksum: int) -> None:
 
 def unreadable(root: str, name: str, reason: Exception | str) -> AdstreamError:
     """The error of a state file that is not there, or not whole."""
+    why = reason if isinstance(reason, str) else reason_of(reason)
     return AdstreamError(
-        f"checkpoint '{root}/{name}': the state can't be read ({reason})",
+        f"checkpoint '{root}/{name}': the state can't be read ({why})",
         "restore it, fall back to an older one (adstream checkpoints list JOB), or let the job begin anew "
         "(adstream reset JOB)",
     )

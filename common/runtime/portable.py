@@ -29,7 +29,7 @@ from common.runtime.bucket import Kept
 from common.runtime.checkpoint import BucketState, Checkpoint, Manifest
 from common.runtime.clock import Clock
 from common.runtime.compatible import BUCKETS, check
-from common.runtime.keyed import Stored
+from common.runtime.keyed import Stored, state_file
 from common.streams.folder import Position
 from common.topology.plan import Plan, Stage
 
@@ -138,7 +138,7 @@ def _bucket(
         if key is None:
             state[stage.id] = rows
         else:
-            name = f"state/{before:09d}/{bucket:05d}.{stage.id}.arrow"
+            name = state_file(before, bucket, stage.id, "arrow")
             state[stage.id] = checkpoint.segments.replace(Stored(), name, key, rows.slice(0, 0), rows)
     moment, gauges = due.get((number, bucket), (BEGINNING, {}))
     return BucketState(checkpoint.write_state(before, bucket, state), moment, gauges)

@@ -11,11 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from common.contracts.contract import OPERATIONS, load
-from common.engines.launch import SPEC
 from common.errors import AdstreamError
 from common.operators.step import END
 from common.runtime.checkpoint import Checkpoint
-from common.runtime.spec import JobSpec
+from common.runtime.spec import SPEC, JobSpec
 from common.streams.kafka import topics
 from common.streams.kafka.address import Address
 from common.streams.kafka.reader import read_kafka

@@ -29,6 +29,7 @@ from common.runtime.summary import Summary
 from common.streams.folder import Position
 from common.streams.sink import Part, Sink, open_sink
 from common.streams.source import BROKER, Source, open_source, open_unplanned
+from common.streams.staging import step_name as step_name  # noqa: PLC0414 the Flink engine takes it from here
 from common.tables.delta import DeltaTables
 from common.tables.layout import Layout
 from common.tables.place import TablePlace
@@ -43,11 +44,6 @@ BATCH = "batch"
 def now_ms() -> int:
     """The wall clock, in epoch ms. Only how far an event is in the future depends on it."""
     return time.time_ns() // 1_000_000
-
-
-def step_name(step: int) -> str:
-    """A step's name in output files; names sort as steps do."""
-    return f"{step:09d}"
 
 
 @dataclass(frozen=True)

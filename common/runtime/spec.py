@@ -16,6 +16,8 @@ from common.storage import is_remote
 from common.topology.nodes import Topology
 from common.topology.plan import Plan, compile_plan
 
+SPEC = "_run/spec.json"
+"""Below the output folder: what was asked of the last run."""
 DATABASE = "postgresql://"
 """What begins the address of a database."""
 

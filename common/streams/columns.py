@@ -1,10 +1,14 @@
-"""Columns between contracts and operators: timestamps (`timestamp[ms, UTC]` and `int64` epoch ms), enums, single arrays."""
+"""Columns between contracts and operators: timestamps (`timestamp[ms, UTC]` and `int64` epoch ms), enums, lists, single arrays."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+
+Ints = npt.NDArray[np.int64]
 
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
 """How a contract's timestamp-millis looks in memory."""
@@ -31,6 +35,38 @@ def enum_texts(array: pa.DictionaryArray, texts: pa.Array | None = None) -> pa.A
     """
     entries = array.dictionary if texts is None else texts
     return entries.take(array.indices) if len(entries) else pa.nulls(len(array), entries.type)
+
+
+def item_counts(lists: pa.ListArray) -> Ints:
+    """How many items each list has; 0 for a null."""
+    counts: Ints = lists.value_lengths().fill_null(0).to_numpy().astype(np.int64)
+    return counts
+
+
+def lists_of(
+    items: pa.Array, counts: Ints, kind: pa.ListType | None = None, nulls: pa.BooleanArray | None = None
+) -> pa.ListArray:
+    """Items as lists.
+
+    Args:
+        items: The items of all lists, one list after another.
+        counts: How many each list has.
+        kind: The type of the lists; that of the items says it if None.
+        nulls: Which lists are null in the place of empty; none if None.
+    """
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), items, type=kind, mask=nulls)
+
+
+def relisted(lists: pa.ListArray, items: pa.Array, kind: pa.ListType | None = None) -> pa.ListArray:
+    """Lists with other items in the place of their own; null where they are.
+
+    Args:
+        lists: The lists.
+        items: As many as `lists.flatten()` gives.
+        kind: As in `lists_of`.
+    """
+    return lists_of(items, item_counts(lists), kind, lists.is_null() if lists.null_count else None)
 
 
 def _viewed(column: Column, to: pa.DataType) -> Column:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from common.contracts.contract import Contract
 from common.contracts.rules import Rule
 from common.expressions.nodes import evaluate
-from common.streams.columns import enum_texts, ms_to_timestamps, timestamps_to_ms
+from common.streams.columns import as_array, enum_texts, item_counts, ms_to_timestamps, relisted, timestamps_to_ms
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -82,12 +82,9 @@ def conform(rows: pa.Table, contract: Contract, latest_allowed: int) -> Conforme
     """
     judge = _Judge(contract, latest_allowed)
     everything = _Place("", lambda: np.arange(rows.num_rows, dtype=np.int64))
-    columns = []
-    for wanted in contract.arrow:
-        column = rows[wanted.name].combine_chunks()
-        if isinstance(column, pa.ChunkedArray):  # pyarrow gives a chunked array back for no chunks
-            column = pa.array([], column.type)
-        columns.append(judge.column(column, wanted, everything.below(wanted.name)))
+    columns = [
+        judge.column(as_array(rows[wanted.name]), wanted, everything.below(wanted.name)) for wanted in contract.arrow
+    ]
     table = pa.table(columns, schema=contract.arrow)
     declared = (_broken(rule, table) for rule in contract.rules)
     return Conformed(table, (*judge.violations, *(each for each in declared if each.rows.size)))
@@ -122,9 +119,9 @@ class _Place:
             live = valid if live is None else valid & live
         return _Place(f"{self.path}.{name}" if self.path else name, self.rows, live)
 
-    def repeated(self, lengths: Ints) -> _Place:
-        live = None if self.live is None else np.repeat(self.live, lengths)
-        return _Place(self.path, lambda: np.repeat(self.rows(), lengths), live)
+    def repeated(self, counts: Ints) -> _Place:
+        live = None if self.live is None else np.repeat(self.live, counts)
+        return _Place(self.path, lambda: np.repeat(self.rows(), counts), live)
 
 
 @dataclass
@@ -161,11 +158,8 @@ class _Judge:
         return pa.StructArray.from_arrays(children, fields=list(wanted), mask=mask)
 
     def _list(self, array: pa.Array, wanted: pa.ListType, place: _Place) -> pa.Array:
-        lengths = pc.fill_null(array.value_lengths(), 0).to_numpy().astype(np.int64)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        items = self.column(array.flatten(), wanted.value_field, place.repeated(lengths))
-        mask = array.is_null() if array.null_count else None
-        return pa.ListArray.from_arrays(pa.array(offsets), items, type=wanted, mask=mask)
+        items = self.column(array.flatten(), wanted.value_field, place.repeated(item_counts(array)))
+        return relisted(array, items, wanted)
 
     def _enum(self, array: pa.Array, wanted: pa.DictionaryType, place: _Place) -> pa.Array:
         symbols = pa.array(symbols_at(self.contract, place.path), wanted.value_type)

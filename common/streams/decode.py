@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from common.contracts.contract import Contract
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 from common.streams.avro import read_avro
 from common.streams.decoded import Decoded
 from common.streams.folder import SUFFIXES, Split
@@ -39,6 +39,4 @@ def read(split: Split, contract: Contract, latest_allowed: int) -> Iterator[Deco
         if path.stat().st_size:
             yield from _READERS[path.suffix](split, contract, latest_allowed)
     except OSError as error:
-        raise AdstreamError(
-            f"'{path}' can't be read ({error.strerror or error})", "check that the file is there"
-        ) from error
+        raise AdstreamError(f"'{path}' can't be read ({reason_of(error)})", "check that the file is there") from error

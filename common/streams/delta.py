@@ -7,7 +7,6 @@ stream; with other records, one transaction replaces it. A step without records 
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,14 +21,11 @@ from common.contracts.contract import Contract
 from common.errors import AdstreamError, ExitCode
 from common.streams.encode import Encoder, ParquetEncoder
 from common.streams.json_text import json_lines
-from common.streams.staging import Part, PartWriter, by_stream, drop_staged, number_of, step_of
+from common.streams.staging import Part, PartWriter, by_stream, drop_staged, is_staged_name, number_of, step_of
 
 DELTA_LOG = "_delta_log"
 WRITER = "adstream"
 """The application id of the transactions: a stream has a single writer, so it need not name the job."""
-
-_OF_STEP = re.compile(r"[^.]+\.[^.]+\.[0-9a-f]{12}\.parquet")
-"""What `PartWriter` names a file; Delta's own are `part-00000-<uuid>-c000.snappy.parquet`."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +105,11 @@ def delta_files(folder: Path) -> list[Path]:
 
 
 def is_compacted(file: Path) -> bool:
-    """Whether a file of a stream's table belongs to no step: something joined those of several, in any order."""
-    return _OF_STEP.fullmatch(file.name) is None
+    """Whether a file of a stream's table belongs to no step: something joined those of several, in any order.
+
+    Delta's own files are `part-00000-<uuid>-c000.snappy.parquet`.
+    """
+    return not is_staged_name(file.name)
 
 
 @dataclass(frozen=True)

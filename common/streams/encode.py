@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
 from common.streams.avro_schema import record_schema
-from common.streams.columns import enum_texts
+from common.streams.columns import as_array, enum_texts, item_counts, lists_of
 from common.streams.json_text import json_lines
 
 TEXT_BYTES = 64 * 2**20
@@ -61,7 +61,7 @@ class AvroEncoder:
 
     def write(self, records: pa.Table) -> None:
         """Appends records as blocks."""
-        keys, values = (_values(column.combine_chunks()) for column in records.select(["key", "value"]).columns)
+        keys, values = (_values(as_array(records[name])) for name in ("key", "value"))
         if self._branch is not None:
             # Naming the branch of the union spares fastavro to try which one fits.
             values = [None if value is None else (self._branch, value) for value in values]
@@ -145,9 +145,7 @@ def _without_nulls(child: pa.Array, rows: pa.Array) -> pa.Array:
         return child
     if not pa.types.is_list(child.type):
         return child.take(rows)
-    lengths = child.value_lengths().fill_null(0).to_numpy()
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
-    return pa.ListArray.from_arrays(offsets, child.flatten(), type=child.type)
+    return lists_of(child.flatten(), item_counts(child), child.type)
 
 
 def _parts(records: pa.Table) -> Iterator[pa.Table]:
@@ -177,7 +175,7 @@ def _values(array: pa.Array) -> list[Any]:
         return _with_nulls(array, rows)
     if pa.types.is_list(kind):
         items = _values(array.flatten())
-        ends = pc.cumulative_sum(pc.fill_null(array.value_lengths(), 0)).to_pylist()
+        ends = np.cumsum(item_counts(array)).tolist()
         lists = [items[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)] if ends else []
         return _with_nulls(array, lists)
     if pa.types.is_dictionary(kind):

@@ -7,7 +7,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from common.streams.columns import enum_texts
+from common.streams.columns import as_array, enum_texts, relisted
 
 _NULL = pa.scalar("null")
 
@@ -21,9 +21,7 @@ def json_lines(records: pa.Table) -> pa.Array:
     Args:
         records: Any table of the types that contracts use; less than 2 GiB as text.
     """
-    columns = [column.combine_chunks() for column in records.columns]
-    columns = [pa.array([], c.type) if isinstance(c, pa.ChunkedArray) else c for c in columns]
-    return _object(records.schema.names, [json_text(column) for column in columns])
+    return _object(records.schema.names, [json_text(as_array(column)) for column in records.columns])
 
 
 def json_text(array: pa.Array) -> pa.Array:
@@ -63,9 +61,7 @@ def _object(names: list[str], children: list[pa.Array]) -> pa.Array:
 
 
 def _array(array: pa.Array) -> pa.Array:
-    lengths = pc.fill_null(array.value_lengths(), 0).to_numpy()
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    texts = pa.ListArray.from_arrays(pa.array(offsets), json_text(array.flatten()))
+    texts = relisted(array, json_text(array.flatten()))
     return pc.binary_join_element_wise(pa.scalar("["), pc.binary_join(texts, ","), pa.scalar("]"), pa.scalar(""))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, reason_of
 
 
 def row_group_ranges(path: Path, split_bytes: int) -> Iterator[tuple[int, int]]:
@@ -42,5 +42,4 @@ def open_parquet(path: str) -> pq.ParquetFile:
 
 def unreadable(path: str, error: Exception) -> AdstreamError:
     """What to tell the user of a file that pyarrow can't read."""
-    cause = str(error).splitlines()[0]
-    return AdstreamError(f"'{path}' can't be read as Parquet ({cause})", "write it again, or move it away")
+    return AdstreamError(f"'{path}' can't be read as Parquet ({reason_of(error)})", "write it again, or move it away")

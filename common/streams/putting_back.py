@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from common.contracts.contract import load
 from common.streams.encode import open_encoder
-from common.streams.folder import FolderSource
+from common.streams.folder import FolderSource, arrival_of
 from common.streams.letters import Identity
 
 REPLAYS = "_replays"
@@ -99,7 +99,7 @@ class Folder:
 
     def _behind(self, stream: str, number: str) -> str:
         """A name that sorts behind those of all files of a stream."""
-        names = [path.name.partition(".")[0] for path in FolderSource.open(self.root, (stream,)).files(stream)]
+        names = [arrival_of(path.name) for path in FolderSource.open(self.root, (stream,)).files(stream)]
         return f"{max(names, default='0').partition('~')[0]}~{number}.jsonl"
 
     def _keeps(self, stream: str, name: str) -> bool:
@@ -108,7 +108,7 @@ class Folder:
         Its file may have been removed once it was taken, as all before it; it is made anew if others stand before it.
         """
         before, folder = name.partition("~")[0], self.root / stream
-        return (folder / name).exists() or all(path.name.partition(".")[0] > before for path in folder.glob("[!._]*"))
+        return (folder / name).exists() or all(arrival_of(path.name) > before for path in folder.glob("[!._]*"))
 
     def _place(self, staged: Path, files: Mapping[str, str]) -> None:
         for stream, name in files.items():

@@ -9,12 +9,13 @@ import logging
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
 from common.retry import OUTAGE_SECONDS, retry
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 STAGING = "_staging"
-_OF_A_STEP = re.compile(r"(\d{9}|batch)\.\w+\.")
+_STAGED = re.compile(r"[^.]+\.[^.]+\.[0-9a-f]{12}\.\w+")
+"""What `PartWriter` names a file."""
+_NUMBERED = re.compile(r"(\d{9})\.")
+"""How the name of a file begins that belongs to a step with a number."""
+_DELIVERED = re.compile(r"(\d{9}|batch)\.\w+\.")
 """How the name of a delivered file begins."""
 WRITE_ROWS = 131_072
 """How many rows are encoded at once; what a bucket's step gives is much less."""
@@ -145,14 +150,30 @@ class _File:
         self._waiting, self._rows_waiting, self._bytes_waiting = [], 0, 0
 
 
+def step_name(step: int) -> str:
+    """A step's name in output files; names sort as steps do."""
+    return f"{step:09d}"
+
+
 def step_of(name: str) -> str:
     """The step that a staged or delivered file belongs to, from its name."""
     return name.partition(".")[0]
 
 
+def is_staged_name(name: str) -> bool:
+    """Whether a file is called as it was when it was staged, as those of a Delta table are."""
+    return _STAGED.fullmatch(name) is not None
+
+
 def is_of_a_step(name: str) -> bool:
     """Whether a delivered file has the name that steps give, `<step>.<part>.…`; all other files are somebody else's."""
-    return _OF_A_STEP.match(name) is not None
+    return _DELIVERED.match(name) is not None
+
+
+def number_in(name: str) -> int | None:
+    """The number of the step that a file is of, whoever wrote it; None for all others, as one put back between two steps."""
+    found = _NUMBERED.match(name)
+    return int(found[1]) if found else None
 
 
 def number_of(step: str) -> int:
@@ -191,6 +212,14 @@ def transacted(
     for paths in staged.values():
         for path in paths:
             path.unlink(missing_ok=True)
+
+
+def staged_records(staged: Iterable[Path]) -> Iterator[pa.Table]:
+    """The records of staged Parquet files, a row group at a time."""
+    for path in staged:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group)
 
 
 def drop_staged(root: Path) -> None:

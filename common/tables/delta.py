@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError, ExitCode, first_line
 from common.retry import OUTAGE_SECONDS, retry
 from common.streams.delta import WRITER, delta_library, last_step
 from common.streams.encode import open_encoder
-from common.streams.staging import Part, PartWriter, by_stream, drop_staged, number_of
+from common.streams.staging import Part, PartWriter, by_stream, drop_staged, number_of, staged_records
 from common.tables.evolution import fitted, grown
 from common.tables.layout import DELETED, Layout
 from common.tables.place import TablePlace, is_of_store
@@ -240,14 +239,6 @@ class _Table:
                 f"{name}: it is partitioned by '{', '.join(has) or 'nothing'}', not by '{wanted[0] or 'nothing'}'",
                 "set its partition back, or land into another --output folder",
             )
-
-
-def staged_records(staged: Iterable[Path]) -> Iterator[pa.Table]:
-    """The records of staged parts, a row group at a time."""
-    for path in staged:
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group)
 
 
 def again(transaction: Callable[[], None], name: str) -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.errors import AdstreamError
-from common.streams.columns import as_array
+from common.streams.columns import as_array, relisted
 
 
 def grown(table: pa.Schema, wanted: pa.Schema, where: str) -> pa.Schema:
@@ -102,9 +101,5 @@ def _fitted(array: pa.Array, kind: pa.DataType) -> pa.Array:
         ]
         return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())
     if pa.types.is_list(kind):
-        lengths = pc.fill_null(array.value_lengths(), 0).to_numpy()
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        values = _fitted(array.flatten(), kind.value_type)
-        mask = array.is_null() if array.null_count else None
-        return pa.ListArray.from_arrays(pa.array(offsets), values, type=kind, mask=mask)
+        return relisted(array, _fitted(array.flatten(), kind.value_type), kind)
     return array.cast(kind)

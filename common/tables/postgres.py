@@ -20,10 +20,10 @@ from common.contracts.contract import Contract
 from common.databases.postgres import Database
 from common.databases.sql import literal, quoted
 from common.errors import AdstreamError
+from common.streams.columns import relisted
 from common.streams.encode import open_encoder
 from common.streams.json_text import json_text
-from common.streams.staging import Part, PartWriter, drop_staged, number_of, transacted
-from common.tables.delta import staged_records
+from common.streams.staging import Part, PartWriter, drop_staged, number_of, staged_records, transacted
 from common.tables.evolution import new_columns
 from common.tables.layout import DELETED, Layout, sql_name
 from common.tables.runs import begin, running
@@ -253,8 +253,7 @@ def _without_zeros(array: pa.Array) -> pa.Array:
         children = [_without_zeros(array.field(i)) for i in range(array.type.num_fields)]
         return pa.StructArray.from_arrays(children, fields=list(array.type), mask=array.is_null())
     if pa.types.is_list(array.type):
-        mask = array.is_null() if array.null_count else None
-        return pa.ListArray.from_arrays(array.offsets, _without_zeros(array.values), type=array.type, mask=mask)
+        return relisted(array, _without_zeros(array.flatten()), array.type)
     return array
 
 

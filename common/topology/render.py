@@ -73,7 +73,7 @@ def edges(topology: Topology) -> Iterator[Edge]:
         if not isinstance(node, Output):
             yield from (_edge(upstream, identity(node)) for upstream in upstreams(node))
     for sink in topology.sinks:
-        label = "upserts, tombstones" if _tombstones(load(sink.stream)) else ""
+        label = "upserts, tombstones" if load(sink.stream).meta.tombstones else ""
         edge = _edge(sink.upstream, _table(sink.stream) if isinstance(sink, TableSink) else sink.stream)
         yield Edge(edge.start, edge.end, edge.label or label, edge.side)
     dead_letters = _table(topology.dead_letters) if tables(topology) else topology.dead_letters
@@ -209,10 +209,6 @@ def _fields(value: object) -> Iterator[tuple[str, Any, str | None]]:
             yield from _fields(item)
 
 
-def _tombstones(contract: Contract) -> bool:
-    return contract.meta.tombstones
-
-
 def _stream(contract: Contract, use: str) -> dict[str, Any]:
     return {
         "stream": contract.stream,
@@ -221,5 +217,5 @@ def _stream(contract: Contract, use: str) -> dict[str, Any]:
         "owner": contract.meta.owner,
         "namespace": contract.meta.namespace,
         "kind": contract.meta.kind,
-        "tombstones": _tombstones(contract),
+        "tombstones": contract.meta.tombstones,
     }

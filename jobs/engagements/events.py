@@ -12,7 +12,7 @@ from common.operators.contributions import Contributions
 from common.operators.join import Join
 from common.operators.sides import Side
 from common.operators.totals import Totals
-from common.streams.columns import as_array, timestamps_to_ms
+from common.streams.columns import as_array, item_counts, timestamps_to_ms
 from jobs.engagements.conversions import Attribution, Bools, Conversions, conversions
 
 SESSION = "session"
@@ -48,10 +48,12 @@ class AsContributions:
     def __call__(self, records: pa.Table) -> pa.Table:
         key, value = as_array(records["key"]), as_array(records["value"])
         actions = pc.struct_field(value, "actions")
-        lengths = actions.value_lengths().fill_null(0).to_numpy().astype(np.int64)
         flat = actions.flatten()
         counted = conversions(
-            lengths, flat.field("advertisementId").to_numpy(), _clicks(flat.field("action")), self.attribution
+            item_counts(actions),
+            flat.field("advertisementId").to_numpy(),
+            _clicks(flat.field("action")),
+            self.attribution,
         )
         operator = bills(self.attribution)
         contributions = _by_session(counted, operator.contributions, value.is_null())

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.contracts.contract import load
-from common.streams.columns import as_array, ms_to_timestamps
+from common.streams.columns import as_array, item_counts, lists_of, ms_to_timestamps
 from jobs.sessions.events import ACTIONS, STREAMS
 
 
@@ -36,9 +36,7 @@ def _values(actions: pa.ListArray, value_type: pa.StructType) -> pa.StructArray:
         ],
         fields=list(list_type.value_type),
     )
-    lengths = actions.value_lengths().fill_null(0).to_numpy()
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    lists = pa.ListArray.from_arrays(pa.array(offsets), items, type=list_type)
+    lists = lists_of(items, item_counts(actions), list_type)
     return pa.StructArray.from_arrays([lists], fields=list(value_type), mask=actions.is_null())
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from common.config.job import format_duration
 from common.contracts.contract import load
 from common.operators.order import order_by
-from common.streams.columns import timestamps_to_ms
+from common.streams.columns import item_counts, timestamps_to_ms
 from common.streams.materialise import records
 
 STREAM = "ad-sessions"
@@ -74,7 +74,7 @@ def _counted(batch: pa.Table) -> pa.Table:
     key, value = rows.column("key"), rows.column("value")
     window = key.field("window")
     actions = pc.struct_field(value, "actions")
-    lengths = actions.value_lengths().fill_null(0).to_numpy().astype(np.int64)
+    lengths = item_counts(actions)
     times = timestamps_to_ms(actions.flatten().field("eventTime")).to_numpy()
     return pa.Table.from_arrays(
         [

@@ -24,8 +24,8 @@ FLAWS = (
     Flaw(
         "what was billed is forgotten",
         CONTRIBUTIONS,
-        "_lengths(after) > 0, self.state_schema",
-        "_lengths(after) > 9, self.state_schema",
+        "item_counts(after) > 0, self.state_schema",
+        "item_counts(after) > 9, self.state_schema",
         "corrections-redelivered-straight",
         "+ ad1 2 -",
         f"{CONTRIBUTIONS}:Contributions.step",

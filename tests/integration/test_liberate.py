@@ -17,7 +17,8 @@ import yaml
 
 from common.cli.liberate import PROGRESS
 from common.contracts.contract import load
-from common.databases.liberate import job_of, snapshot_of
+from common.databases.liberate import snapshot_of
+from common.databases.liberation import job_of
 from common.databases.postgres import Database
 from common.databases.progress import Snapshot
 from common.engines.launch import only_writer

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pytest
 
 from common.contracts.contract import load
-from common.databases.outbox import write
-from common.databases.relay import JOB
+from common.databases.outbox import JOB, write
 from common.errors import AdstreamError
 from common.streams.kafka.address import Address
 from common.streams.kafka.topics import internal_topics, recreate, topic_of

@@ -7,11 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from common.cli.streams import LIBERATE, OUTBOX
 from common.config.jobs import settings_type, topology_of
 from common.contracts.contract import load
-from common.databases.liberate import job_of
-from common.databases.relay import JOB
 from common.errors import AdstreamError
 from common.streams.kafka import admin
 from common.streams.kafka.address import PASSWORD, Address
@@ -88,11 +85,6 @@ def test_what_frees_a_database_needs_what_it_writes(writer: str, options: tuple[
         f"transactional id adstream-{writer} DESCRIBE, WRITE output",
         "group adstream READ input",
     ]
-
-
-def test_the_names_are_those_that_a_broker_knows() -> None:
-    assert job_of("advertisements") == f"{LIBERATE}advertisements"
-    assert JOB == OUTBOX
 
 
 @pytest.mark.parametrize(

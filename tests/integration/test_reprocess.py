@@ -10,9 +10,9 @@ import pytest
 from common.contracts.contract import load
 from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
-from common.engines.launch import SPEC, launch
+from common.engines.launch import launch
 from common.engines.registry import available
-from common.runtime.spec import JobSpec
+from common.runtime.spec import SPEC, JobSpec
 from common.streams.kafka.address import Address
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import digest, settled

@@ -25,7 +25,8 @@ from common.runtime.bucket import BucketStep, Inbox, Kept, Round, pack_state, un
 from common.runtime.checkpoint import BucketState, Manifest
 from common.runtime.clock import Clock
 from common.runtime.frames import Frame, Kind, latest_by_partition
-from common.runtime.run import BATCH, BucketResult, Run, step_name
+from common.runtime.run import BATCH, BucketResult, Run
+from common.streams.staging import step_name
 
 RECORDS, ENDS, ONWARD = "records", "ends", "onward"
 """The outputs of a stepping transform: `(PartKey, Packed)`, one `BucketEnd` a bucket, `(bucket, Arrived)` for later rounds."""

@@ -20,10 +20,11 @@ from common.engines.beam.submit import check
 from common.operators.step import END
 from common.runtime.bucket import Round
 from common.runtime.checkpoint import Manifest
-from common.runtime.run import BATCH, Run, now_ms, step_name
+from common.runtime.run import BATCH, Run, now_ms
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.folder import Position, Split
+from common.streams.staging import step_name
 
 SPLIT_BYTES = 32 * 2**20
 STEPS_A_PIPELINE = 64

@@ -16,11 +16,12 @@ from common.operators.step import BEGINNING, END, Watermarks
 from common.runtime.bucket import BucketStep, Inbox, Round, letters_in
 from common.runtime.checkpoint import Manifest
 from common.runtime.frames import Onward
-from common.runtime.run import BATCH, BucketResult, Run, now_ms, step_name
+from common.runtime.run import BATCH, BucketResult, Run, now_ms
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.folder import Arrivals, Position, Split
 from common.streams.sink import Part
+from common.streams.staging import step_name
 
 SHUFFLE_BYTES = 256 * 2**20
 """How much of the input a batch run holds in memory before it spills."""

@@ -22,8 +22,9 @@ from common.runtime.bucket import Inbox, Round
 from common.runtime.checkpoint import Manifest
 from common.runtime.clock import Clock
 from common.runtime.frames import Frame, Kind, latest_by_partition
-from common.runtime.run import BATCH, BucketResult, Run, step_name
+from common.runtime.run import BATCH, BucketResult, Run
 from common.streams.sink import PartWriter
+from common.streams.staging import step_name
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from common.streams.kafka.sink import KafkaSink
 from common.streams.kafka.source import KafkaSource
 from common.streams.letters import Identity
 from common.streams.putting_back import replayed_records
+from common.streams.staging import step_name
 
 JOB = "replay"
 """The name under which replays are known to a broker."""
@@ -78,7 +79,7 @@ class Topics:
         Raises:
             AdstreamError: The broker does not take it, or another replay has taken over.
         """
-        step = f"{self.sink.delivered() + 1:09d}"
+        step = step_name(self.sink.delivered() + 1)
         with self.sink.writer(step, "replay") as writer:
             writer.write({**records, REPLAYED: replayed_records(letters)})
         self.sink.deliver(step, writer.parts)

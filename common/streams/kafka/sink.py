@@ -18,20 +18,19 @@ from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from common.contracts.contract import Contract
 from common.errors import AdstreamError
 from common.retry import OUTAGE_SECONDS
-from common.streams.columns import timestamps_to_ms
+from common.streams.columns import relisted, timestamps_to_ms
 from common.streams.encode import open_encoder
 from common.streams.kafka.address import Address
 from common.streams.kafka.consumer import committed_records, next_offset
 from common.streams.kafka.errors import taken_over, told_plainly
 from common.streams.kafka.schemas import Schemas
 from common.streams.kafka.wire import Part as WirePart
-from common.streams.staging import Part, PartWriter, drop_staged, transacted
+from common.streams.staging import Part, PartWriter, drop_staged, staged_records, transacted
 
 TIMEOUT_SECONDS = 60.0
 TRANSACTION_SECONDS = 180.0
@@ -188,9 +187,7 @@ class KafkaSink:
         contract = self.contracts[stream]
         schemas = Schemas(self.address.registry, self.schemas, OUTAGE_SECONDS)
         key, value = (WirePart(schemas, contract, name) for name in ("key", "value"))
-        file = pq.ParquetFile(path)
-        for group in range(file.num_row_groups):
-            rows = file.read_row_group(group)
+        for rows in staged_records([path]):
             keys, values = (plain(rows[name].combine_chunks()).to_pylist() for name in ("key", "value"))
             yield from zip(key.encode(keys), value.encode(values), strict=True)
 
@@ -233,8 +230,7 @@ def plain(array: pa.Array) -> pa.Array:
         names = [field.name for field in kind]
         return pa.StructArray.from_arrays(children, names=names, mask=array.is_null() if array.null_count else None)
     if pa.types.is_list(kind):
-        mask = array.is_null() if array.null_count else None
-        return pa.ListArray.from_arrays(array.offsets, plain(array.values), mask=mask)
+        return relisted(array, plain(array.flatten()))
     return array
 
 

@@ -11,12 +11,12 @@ import pytest
 from common.cli.request import Request, clear
 from common.cli.run import balance, persist, show
 from common.config.jobs import report_of
-from common.engines.launch import LOCK, LOG, SPEC, only_run
+from common.engines.launch import LOCK, LOG, only_run
 from common.errors import AdstreamError, ExitCode
 from common.runtime.checkpoint import Checkpoint
 from common.runtime.orders import Order, is_ordered
 from common.runtime.run import Run
-from common.runtime.spec import JobSpec
+from common.runtime.spec import SPEC, JobSpec
 from common.runtime.summary import Summary
 from tests.unit.cli.conftest import Adstream, record, write
 

@@ -60,6 +60,16 @@ def freed(root: Path, shop: Any) -> Progress:
     return some.run(shop, some.resume(again=False))[0]
 
 
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"step": 1}', '{"window": 1, "waiting": 1, "after": 1, "ends": 1}']
+)
+def test_what_is_no_progress_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "progress.json"
+    path.write_text(content)
+    with pytest.raises(AdstreamError, match="is not the progress of a liberation"):
+        load_progress(path)
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_the_progress_of_another_stream_is_refused(tmp_path: Path, again: bool) -> None:
     """Both read one table along the same columns: the second would get what changed since the first alone."""

@@ -95,6 +95,14 @@ def test_a_torn_manifest_is_refused(content: str, tmp_path: Path) -> None:
         Checkpoint(tmp_path).load()
 
 
+def test_the_path_of_a_manifest_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).symlink_to(MANIFEST)
+    with pytest.raises(AdstreamError) as refused:
+        Checkpoint(tmp_path).load()
+    assert refused.value.problem.count(str(tmp_path)) == 1
+    assert "Errno" not in refused.value.problem
+
+
 def test_a_torn_state_is_refused(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path)
     kept = written(checkpoint, 0, 0)
