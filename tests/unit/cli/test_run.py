@@ -174,7 +174,10 @@ def test_verbose_shows_all_that_the_engine_prints(adstream: Adstream, ads: Path,
         ({"--metrics-port": "9108"}, "--metrics-port has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--drain": None}, "--drain has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--until-caught-up": None}, "--until-caught-up has no meaning in batch mode"),
-        ({"--sink": "out"}, "sink 'out' is not the address of a broker: write kafka://HOST:PORT, or leave it out"),
+        (
+            {"--sink": "out"},
+            "sink 'out' is not the address of a broker: write kafka://HOST:PORT?registry=URL, or leave it out",
+        ),
         (
             {"--mode": "stream", "--checkpoint": "s3://"},
             "storage 's3://' can't be opened (it names no bucket): write s3://BUCKET/PATH?endpoint_override=HOST:PORT",
