@@ -51,8 +51,8 @@ def run(
     sink: Annotated[
         str,
         Parameter(
-            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT; or a database that "
-            "gets the tables, postgresql://USER@HOST:PORT/NAME, or an object store, s3://BUCKET/PATH.",
+            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT?registry=URL; or a "
+            "database that gets the tables, postgresql://USER@HOST:PORT/NAME, or an object store, s3://BUCKET/PATH.",
             show_default=False,
         ),
     ] = "",
@@ -104,7 +104,7 @@ def run(
         adstream run sessions --engine spark --input ads --output out --mode stream --until-caught-up
         adstream run sessions --engine spark --input ads --output out --set gap=15m --set grace=1h --format delta
         adstream run sessions --engine spark --input ads --output out --option master=spark://host:7077 --print-command
-        adstream run sessions --engine local --input kafka://… --sink kafka://… --output out --mode stream --retry 5m
+        adstream run sessions --engine local --input 'kafka://…' --sink 'kafka://…' --output out --mode stream --retry 5m
     """
     patience = duration("--retry", retry) / 1000
     request = Request(
