@@ -230,7 +230,7 @@ def show(summary: Summary, sink: str = "") -> int:
     output = Path(summary.output)
     rows: dict[str, object] = {} if sink else {**report_of(summary.job, output)}
     rows |= {"late": summary.metrics.get("late", 0), "dead letters": summary.metrics.get("dead_letters", 0)}
-    rows |= {"seconds": f"{summary.seconds:.1f}", "where": sink or output}
+    rows |= {"seconds": f"{summary.seconds:.1f}", "where": sink or _as_typed(output)}
     show_pairs(f"{summary.job} on {summary.engine}, {summary.mode}", rows)
     if summary.balanced:
         out.print(f"balance: {balance(summary.metrics, summary.balance)}", highlight=False)
@@ -240,6 +240,12 @@ def show(summary: Summary, sink: str = "") -> int:
         f"[bold red]NOT BALANCED, {lost:,} records unaccounted for:[/] {balance(summary.metrics, summary.balance)}"
     )
     return ExitCode.DIFFERENT
+
+
+def _as_typed(output: Path) -> Path:
+    """A folder as it is reached from here, where it is below this one."""
+    here = Path.cwd()
+    return output.relative_to(here) if output.is_relative_to(here) else output
 
 
 def balance(metrics: Mapping[str, int], names: tuple[str, ...]) -> str:

@@ -46,6 +46,14 @@ def test_a_batch_run_prints_what_came_out_and_its_balance(adstream: Adstream, ad
     )
 
 
+def test_an_output_below_this_folder_is_told_as_it_was_typed(
+    adstream: Adstream, ads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", "kept/out")
+    assert values(said.out)["where"] == "kept/out"
+
+
 def test_a_stream_run_goes_on_where_it_stopped_and_ends_when_drained(
     adstream: Adstream, ads: Path, tmp_path: Path
 ) -> None:
