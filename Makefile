@@ -32,7 +32,7 @@ BASE ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null); \
 
 .PHONY: help
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both Python environments, brings the jars, and Java where there is none
@@ -99,7 +99,7 @@ test: setup ## The tests that guard each change, on every engine
 	.venv/bin/pytest -n $(WORKERS) --dist loadgroup -m "$(FAST)" $(PYTEST_ARGS)
 
 .PHONY: test-all
-test-all: setup ## All tests: also the slow ones, recovery and integration
+test-all: setup ## All tests: also slow ones, recovery, integration, notebooks, and those on Kubernetes
 	.venv/bin/pytest $(PYTEST_ARGS)
 
 .PHONY: conformance

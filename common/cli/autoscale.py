@@ -58,7 +58,7 @@ def autoscale(
     Every decision is told, and kept with its reason in OUTPUT/_run/autoscale.jsonl.
 
         adstream autoscale sessions --output out --max 8 --dry-run
-        adstream autoscale sessions --render keda --workers spark-executors
+        adstream autoscale sessions --render keda --workers shared-taskmanager
     """
     pick("job", job, jobs())
     limits = Limits(

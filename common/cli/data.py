@@ -50,6 +50,8 @@ imports = App(
     name="import",
     help="""Make streams of your own CSV files, or of a public dataset.
 
+Each makes a folder of streams:
+
     adstream import csv events.csv --output ads
     adstream import open-bandit tests/data/open-bandit/*.csv --output ads
 
@@ -235,5 +237,7 @@ def _show(dataset: str, made: Imported, output: Path, notes: Mapping[str, str] =
     show_pairs(dataset, {**made.records, "files a stream": made.files, **notes, "where": output})
     for reason, count in made.rejected.items():
         err.print(
-            f"{count:,} rows left out, {reason}; the first: {made.examples[reason]}", markup=False, highlight=False
+            f"{count:,} {'row' if count == 1 else 'rows'} left out, {reason}; the first: {made.examples[reason]}",
+            markup=False,
+            highlight=False,
         )

@@ -25,7 +25,8 @@ DatabaseUrl = Annotated[
     ),
 ]
 BrokerSink = Annotated[
-    str, Parameter(help="A broker that gets it in the place of OUTPUT, kafka://HOST:PORT.", show_default=False)
+    str,
+    Parameter(help="A broker that gets it in the place of OUTPUT, kafka://HOST:PORT?registry=URL.", show_default=False),
 ]
 Every = Annotated[
     str, Parameter(help="Go on for ever, and look this often for what is new, such as 10s.", show_default=False)

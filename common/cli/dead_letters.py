@@ -28,7 +28,9 @@ from common.streams.putting_back import REPLAYS, Destination, Folder
 SHOWN = 100
 """How many characters of a record are shown."""
 
-Place = Annotated[str, Parameter(help="Where they are: the --output of a job's runs, or a broker, kafka://HOST:PORT.")]
+Place = Annotated[
+    str, Parameter(help="Where they are: the --output of a job's runs, or a broker, kafka://HOST:PORT?registry=URL.")
+]
 Stream = Annotated[str, Parameter(help="Only those of this stream.", show_default=False)]
 RuleName = Annotated[str, Parameter(help="Only those that break this rule.", show_default=False)]
 
@@ -49,8 +51,10 @@ def show(
 ) -> None:
     """Show dead letters by stream and by what is wrong with them: the rule, or the reason.
 
-    adstream dead-letters show out
-    adstream dead-letters show out --rule country-is-known --json > letters.jsonl
+    One of each kind is shown with its place.
+
+        adstream dead-letters show out
+        adstream dead-letters show out --rule country-is-known --json > letters.jsonl
     """
     letters = _chosen(place, stream, rule)
     if json:

@@ -10,7 +10,10 @@ from common.engines.registry import ENGINES, available
 
 
 def engines() -> None:
-    """List the engines, and why one is not available."""
+    """List the engines, and why one is not available.
+
+    adstream engines
+    """
     table = Table("engine", "here", box=None)
     for engine in ENGINES:
         table.add_row(engine, Text(available(engine) or "available"))

@@ -46,11 +46,24 @@ Exit codes: 0 done, 1 the answers differ or records are missing, 2 the request i
 or a service is not there, 70 a defect, 130 interrupted.
 """
 
-LAG = """Show how far a job is behind its input streams.
+LAG = """Show how far a job is behind its input streams on a broker, by partition; it may be running.
 
     adstream lag sessions --output out --watch
 
-`out` is the `--output` of the job's runs.
+`out` is the `--output` of the job's runs. Events are counted as offsets: where a stream is written in transactions, the
+end of each counts as one more. Where a job is in a folder, `adstream checkpoints show` tells.
+"""
+AUTOSCALE = """Give a running job more tasks when it is behind, and fewer when they have little to do.
+
+Every decision is told, and kept with its reason in `OUTPUT/_run/autoscale.jsonl`. `--render` needs no `--output`.
+
+    adstream autoscale sessions --output out --max 8 --dry-run
+    adstream autoscale sessions --render keda --workers shared-taskmanager
+"""
+OFFSETS = "Show where a job goes on in its streams on a broker, and move it while it does not run."
+SEED = """Put advertisements into a database, as the table `advertisement` that `adstream liberate` frees.
+
+    adstream services seed --input build/open-bandit/streams
 """
 REPROCESS = """Run a job again over its past, into a new stream that can take the place of the live one.
 
@@ -96,15 +109,15 @@ app.command(contracts.app)
 app.command(dead_letters.app)
 app.command(new.app)
 app.command(services.app)
-services.app.command("common.cli.seed:seed", name="seed", help="Put advertisements into a database, to try it out.")
+services.app.command("common.cli.seed:seed", name="seed", help=SEED)
 # These need the client of a broker or of a database, which not every installation has: they are imported when called.
 app.command("common.cli.streams:app", name="streams", help="The streams of a broker, from their contracts.")
 app.command("common.cli.progress:lag", name="lag", help=LAG)
-app.command("common.cli.progress:app", name="offsets", help="Show where a job goes on in its streams, and move it.")
+app.command("common.cli.progress:app", name="offsets", help=OFFSETS)
 app.command("common.cli.progress:reset", name="reset", help=RESET)
 app.command("common.cli.reprocess:reprocess", name="reprocess", help=REPROCESS)
 app.command("common.cli.tables:app", name="tables", help="The Delta tables that streams were landed in.")
-app.command("common.cli.autoscale:autoscale", name="autoscale", help="Give a running job more tasks, or fewer.")
+app.command("common.cli.autoscale:autoscale", name="autoscale", help=AUTOSCALE)
 app.command("common.cli.liberate:liberate", name="liberate", help=LIBERATE)
 app.command("common.cli.k8s:app", name="k8s", help="Jobs on Kubernetes: render, release, scale, and see how they are.")
 app.command("common.cli.outbox:app", name="outbox", help="Publish what applications write beside their changes.")

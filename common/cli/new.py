@@ -46,8 +46,10 @@ def stream(
 ) -> None:
     """Make the contract of a stream: its schemas, and who answers for it.
 
-    adstream new stream ad-refunds --owner billing
-    adstream new stream campaigns --owner ad-catalogue --kind entity
+    It lies in common/contracts/streams, and passes 'adstream contracts check' as it is.
+
+        adstream new stream ad-refunds --owner billing
+        adstream new stream campaigns --owner ad-catalogue --kind entity
     """
     made = new_stream(name, owner, kind, repository())
     _show(made)

@@ -16,7 +16,8 @@ Input = Annotated[
     str,
     Parameter(
         name=("--input", "--source"),
-        help="The folder of the input streams, with `STREAM/*.jsonl`, `*.avro` or `*.parquet`; or a broker, kafka://HOST:PORT.",
+        help="The folder of the input streams, with `STREAM/*.jsonl`, `*.avro` or `*.parquet`; or a broker, "
+        "kafka://HOST:PORT?registry=URL.",
     ),
 ]
 Output = Annotated[Path, Parameter(help="The folder of the output streams.")]

@@ -27,7 +27,9 @@ from common.streams.source import BROKER
 
 WATCH_SECONDS = 2.0
 
-app = App(name="offsets", help="Show where a job goes on in its streams, and move it while it does not run.")
+app = App(
+    name="offsets", help="Show where a job goes on in its streams on a broker, and move it while it does not run."
+)
 
 
 def lag(
@@ -38,7 +40,7 @@ def lag(
     checkpoint: LastCheckpoint = "",
     watch: Annotated[bool, Parameter(negative="", help="Show it again every two seconds, until ^C.")] = False,
 ) -> None:
-    """Show how far a job is behind its input streams, by partition; it may be running.
+    """Show how far a job is behind its input streams on a broker, by partition; it may be running.
 
     Events are counted as offsets: where a stream is written in transactions, the end of each counts as one more.
 

@@ -164,7 +164,8 @@ def _check_sink(spec: JobSpec, plan: Plan) -> None:
         TablePlace(spec.sink).check()
     if spec.sink and not plan.tables and not spec.sink.startswith(BROKER):
         raise AdstreamError(
-            f"sink '{spec.sink}' is not the address of a broker", f"write {BROKER}HOST:PORT, or leave it out"
+            f"sink '{spec.sink}' is not the address of a broker",
+            f"write {BROKER}HOST:PORT?registry=URL, or leave it out",
         )
 
 

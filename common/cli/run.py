@@ -51,8 +51,8 @@ def run(
     sink: Annotated[
         str,
         Parameter(
-            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT; or a database that "
-            "gets the tables, postgresql://USER@HOST:PORT/NAME, or an object store, s3://BUCKET/PATH.",
+            help="A broker that gets the output streams in the place of OUTPUT, kafka://HOST:PORT?registry=URL; or a "
+            "database that gets the tables, postgresql://USER@HOST:PORT/NAME, or an object store, s3://BUCKET/PATH.",
             show_default=False,
         ),
     ] = "",
@@ -104,7 +104,7 @@ def run(
         adstream run sessions --engine spark --input ads --output out --mode stream --until-caught-up
         adstream run sessions --engine spark --input ads --output out --set gap=15m --set grace=1h --format delta
         adstream run sessions --engine spark --input ads --output out --option master=spark://host:7077 --print-command
-        adstream run sessions --engine local --input kafka://… --sink kafka://… --output out --mode stream --retry 5m
+        adstream run sessions --engine local --input 'kafka://…' --sink 'kafka://…' --output out --mode stream --retry 5m
     """
     patience = duration("--retry", retry) / 1000
     request = Request(
@@ -230,7 +230,7 @@ def show(summary: Summary, sink: str = "") -> int:
     output = Path(summary.output)
     rows: dict[str, object] = {} if sink else {**report_of(summary.job, output)}
     rows |= {"late": summary.metrics.get("late", 0), "dead letters": summary.metrics.get("dead_letters", 0)}
-    rows |= {"seconds": f"{summary.seconds:.1f}", "where": sink or output}
+    rows |= {"seconds": f"{summary.seconds:.1f}", "where": sink or _as_typed(output)}
     show_pairs(f"{summary.job} on {summary.engine}, {summary.mode}", rows)
     if summary.balanced:
         out.print(f"balance: {balance(summary.metrics, summary.balance)}", highlight=False)
@@ -240,6 +240,12 @@ def show(summary: Summary, sink: str = "") -> int:
         f"[bold red]NOT BALANCED, {lost:,} records unaccounted for:[/] {balance(summary.metrics, summary.balance)}"
     )
     return ExitCode.DIFFERENT
+
+
+def _as_typed(output: Path) -> Path:
+    """A folder as it is reached from here, where it is below this one."""
+    here = Path.cwd()
+    return output.relative_to(here) if output.is_relative_to(here) else output
 
 
 def balance(metrics: Mapping[str, int], names: tuple[str, ...]) -> str:

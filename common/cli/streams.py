@@ -99,6 +99,8 @@ def describe(stream: Stream, /, *, broker: Broker = "") -> None:
 def tag(stream: Stream, /, *, add: FieldTags = (), remove: FieldTags = ()) -> None:
     """Show which fields of a stream need care, or change that in its contract.
 
+    A tag stands in stream.yaml: 'pii' for personal data, 'financial' for money.
+
         adstream streams tag ad-sessions
         adstream streams tag ad-sessions --add pii=key.userId --remove financial=value
 

@@ -43,9 +43,11 @@ def show(
 ) -> None:
     """Show some rows of a table, now or as it was.
 
-    adstream tables show advertisements --output tables
-    adstream tables show advertisements --output tables --version 3 --rows 50
-    adstream tables show advertisements --output 's3://lake/ads?region=eu-central-1'
+    Its versions are those of 'adstream tables history'.
+
+        adstream tables show advertisements --output tables
+        adstream tables show advertisements --output tables --version 3 --rows 50
+        adstream tables show advertisements --output 's3://lake/ads?region=eu-central-1'
     """
     with _opened(output, name) as found:
         opened = care.at_version(found, version, at)
@@ -107,10 +109,12 @@ def vacuum(
     ] = "7d",
     dry_run: Annotated[bool, Parameter(negative="", help="Only tell how many files would go.")] = False,
 ) -> None:
-    """Drop files of old versions, and what a killed job left. While a job runs, keep at least an hour.
+    """Drop files of old versions, and what a killed job left.
 
-    adstream tables vacuum --output tables --dry-run
-    adstream tables vacuum ad-sessions --output tables --older-than 30d
+    While a job runs, keep at least an hour.
+
+        adstream tables vacuum --output tables --dry-run
+        adstream tables vacuum ad-sessions --output tables --older-than 30d
     """
     age = duration("--older-than", older_than)
     table = Table("table", "files that would go" if dry_run else "files dropped", box=None)

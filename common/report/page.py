@@ -13,7 +13,7 @@ import altair as alt
 import vl_convert
 from jinja2 import Environment, StrictUndefined
 
-from common.config.job import format_duration, is_duration
+from common.config.described import described
 from common.config.jobs import settings_type
 from common.report.charts import specification
 from common.report.output import RunOutput
@@ -100,15 +100,7 @@ def numbers(panels: Panels) -> dict[str, str]:
 
 def settings(output: RunOutput) -> list[tuple[str, str, str]]:
     """The run's settings: name, value, and what it means."""
-    fields = settings_type(output.spec.job).model_fields
-    return [
-        (
-            name,
-            format_duration(value) if name in fields and is_duration(fields[name]) else json.dumps(value).strip('"'),
-            (fields[name].description or "") if name in fields else "",
-        )
-        for name, value in output.spec.settings.items()
-    ]
+    return described(settings_type(output.spec.job), output.spec.settings)
 
 
 def _run(output: RunOutput) -> Mapping[str, str]:

@@ -39,7 +39,8 @@ class Offsets:
         """
         if not spec.input.startswith(BROKER):
             raise AdstreamError(
-                f"job '{spec.job}' reads the folder {spec.input}, which has no offsets", "give the --output of another"
+                f"job '{spec.job}' reads the folder {spec.input}, which has no offsets",
+                f"'adstream checkpoints show {spec.job}' tells its place",
             )
         run = Run.open(spec)
         source, manifest = KafkaSource.open(spec.input, run.plan.sources), run.kept()

@@ -193,5 +193,5 @@ def _checkpointing(spec: JobSpec) -> dict[str, str]:
 def _options(spec: JobSpec) -> Mapping[str, str]:
     given = {name: value for name, value in spec.options.items() if "." not in name}
     return {"memory": MEMORY} | {
-        pick("option of engine 'flink'", name, OPTIONS): value for name, value in given.items()
+        pick("option", name, OPTIONS, "engine 'flink'"): value for name, value in given.items()
     }

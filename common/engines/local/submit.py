@@ -35,7 +35,7 @@ def check_options(spec: JobSpec) -> None:
         AdstreamError: The spec has one.
     """
     for name in spec.options:
-        pick("option of engine 'local'", name, ())
+        pick("option", name, (), "engine 'local'")
 
 
 def unavailable() -> str | None:

@@ -136,7 +136,7 @@ def _options(spec: JobSpec) -> dict[str, str]:
         "executor-memory": MEMORY,
     }
     given = {name: value for name, value in spec.options.items() if not name.startswith("spark.")}
-    options = known | {pick("option of engine 'spark'", name, OPTIONS): value for name, value in given.items()}
+    options = known | {pick("option", name, OPTIONS, "engine 'spark'"): value for name, value in given.items()}
     mode = pick("deploy-mode", options["deploy-mode"], DEPLOY_MODES)
     if mode == "cluster" and not _in_pods(options["master"]):
         raise AdstreamError(

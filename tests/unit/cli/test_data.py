@@ -22,7 +22,7 @@ def test_taobao_logs_are_imported_and_bad_rows_named(adstream: Adstream, tmp_pat
     log.write_text("user,time_stamp,adgroup_id,pid,nonclk,clk\n1,1494137644,1,430548_1007,1,0\n2,1494137645,1,x,1,1\n")
     said = adstream("import", "taobao-ads", log, "--output", tmp_path / "ads")
     assert said.code == ExitCode.OK
-    assert said.err.startswith("1 rows left out, raw_sample: 'clk' and 'nonclk' are not 0 and 1; the first:")
+    assert said.err.startswith("1 row left out, raw_sample: 'clk' and 'nonclk' are not 0 and 1; the first:")
 
 
 def test_streams_are_generated_by_their_options(adstream: Adstream, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_own_csv_becomes_streams_and_the_next_command_is_said(adstream: Adstream
     assert said.code == ExitCode.OK
     assert "user=uid, time=ts, advertisement=ad, clicked=clk" in said.out
     assert f"next: adstream run sessions --engine local --input {tmp_path / 'ads'} --output out" in said.out
-    assert "1 rows left out, log.csv: 'ad' is not a whole number; the first: x" in said.err
+    assert "1 row left out, log.csv: 'ad' is not a whole number; the first: x" in said.err
 
 
 def test_a_column_that_is_not_known_is_refused_with_its_option(adstream: Adstream, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
+from common.cli.main import app
 from common.errors import ExitCode
 from tests.unit.cli.conftest import Adstream
 
@@ -24,28 +26,21 @@ def test_alone_it_teaches_by_example(adstream: Adstream) -> None:
         assert f"\n│ {command} " in said.out
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("run",),
-        ("report",),
-        ("plan",),
-        ("compare",),
-        ("contracts", "check"),
-        ("import", "csv"),
-        ("import", "open-bandit"),
-        ("import", "taobao-ads"),
-        ("import",),
-        ("generate",),
-        ("lag",),
-        ("reset",),
-        ("liberate",),
-    ],
-)
-def test_the_help_of_each_command_shows_a_line_to_copy(adstream: Adstream, command: tuple[str, ...]) -> None:
+def _commands(group: App, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """All commands that do something, with the groups that they are in."""
+    for name in (name for name in group if name[:1] != "-"):
+        below = tuple(_commands(group[name], (*path, name)))
+        yield from below or ((*path, name),)
+
+
+@pytest.mark.parametrize("command", [("import",), *_commands(app)], ids=" ".join)
+def test_the_help_of_each_command_shows_lines_to_copy(adstream: Adstream, command: tuple[str, ...]) -> None:
     said = adstream(*command, "--help")
     assert said.code == ExitCode.OK
-    assert any(line.strip().startswith(" ".join(("adstream", *command))) for line in said.out.splitlines())
+    line = " ".join(("adstream", *command))
+    lines = [text.strip() for text in said.out.splitlines()]
+    assert any(text.startswith(line) for text in lines)
+    assert not any(text.count("adstream ") > 1 for text in lines if text.startswith("adstream ")), "one line each"
 
 
 def test_an_unknown_command_is_refused_with_the_nearest(adstream: Adstream) -> None:

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from common.config.described import described
+from common.config.jobs import jobs, settings_type
 from common.errors import ExitCode
 from tests.unit.cli.conftest import Adstream
 
@@ -19,6 +21,20 @@ def test_the_picture_is_mermaid_and_nothing_else(adstream: Adstream) -> None:
 def test_json_is_json_and_nothing_else(adstream: Adstream) -> None:
     plan = json.loads(adstream("plan", "sessions", "--json").out)
     assert plan["job"] == "sessions"
+
+
+def test_the_settings_of_a_job_are_told_with_what_they_mean(adstream: Adstream) -> None:
+    said = adstream("plan", "sessions", "--settings", "--set", "grace=1h", "--set", "checkpoint.retention=3")
+    rows = {line.split()[0]: line.strip().split(maxsplit=2)[1:] for line in said.out.splitlines()[1:]}
+    assert rows["gap"] == ["30m", "longest break inside a session"]
+    assert rows["grace"][0] == "1h"
+    assert rows["checkpoint.retention"] == ["3", "how many complete checkpoints are kept"]
+
+
+@pytest.mark.parametrize("job", jobs())
+def test_every_setting_of_every_job_says_what_it_is(job: str) -> None:
+    model = settings_type(job)
+    assert all(meaning for _, _, meaning in described(model, model().model_dump()))
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,14 @@ def test_a_batch_run_prints_what_came_out_and_its_balance(adstream: Adstream, ad
     )
 
 
+def test_an_output_below_this_folder_is_told_as_it_was_typed(
+    adstream: Adstream, ads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", "kept/out")
+    assert values(said.out)["where"] == "kept/out"
+
+
 def test_a_stream_run_goes_on_where_it_stopped_and_ends_when_drained(
     adstream: Adstream, ads: Path, tmp_path: Path
 ) -> None:
@@ -170,11 +178,14 @@ def test_verbose_shows_all_that_the_engine_prints(adstream: Adstream, ads: Path,
         ({"--set": "gap=soon"}, "--set gap=soon: 'soon' is not a duration: write 30m, 90s, 1h30m, 250ms or 2d"),
         ({"--config": "none.yaml"}, "config file 'none.yaml': no such file: check the path"),
         ({"--option": "master"}, "--option master: not a pair: write --option KEY=VALUE"),
-        ({"--option": "master=local"}, "unknown option of engine 'local' 'master': there is none"),
+        ({"--option": "master=local"}, "engine 'local': unknown option 'master': there is none"),
         ({"--metrics-port": "9108"}, "--metrics-port has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--drain": None}, "--drain has no meaning in batch mode: leave it out, or add --mode stream"),
         ({"--until-caught-up": None}, "--until-caught-up has no meaning in batch mode"),
-        ({"--sink": "out"}, "sink 'out' is not the address of a broker: write kafka://HOST:PORT, or leave it out"),
+        (
+            {"--sink": "out"},
+            "sink 'out' is not the address of a broker: write kafka://HOST:PORT?registry=URL, or leave it out",
+        ),
         (
             {"--mode": "stream", "--checkpoint": "s3://"},
             "storage 's3://' can't be opened (it names no bucket): write s3://BUCKET/PATH?endpoint_override=HOST:PORT",

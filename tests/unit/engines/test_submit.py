@@ -27,7 +27,7 @@ def test_flink_refuses_more_tasks_than_can_share_its_state(spec: JobSpec) -> Non
 
 def test_the_local_engine_has_no_options(spec: JobSpec) -> None:
     asked = replace(spec, options={"foo": "1"})
-    with pytest.raises(AdstreamError, match="unknown option of engine 'local' 'foo': there is none"):
+    with pytest.raises(AdstreamError, match="engine 'local': unknown option 'foo': there is none"):
         check(asked)
-    with pytest.raises(AdstreamError, match="unknown option of engine 'local' 'foo'"), opened(asked):
+    with pytest.raises(AdstreamError, match="engine 'local': unknown option 'foo'"), opened(asked):
         pass
