@@ -29,7 +29,7 @@ from common.runtime.summary import Summary
 from common.streams.folder import Position
 from common.streams.sink import Part, Sink, open_sink
 from common.streams.source import BROKER, Source, open_source, open_unplanned
-from common.streams.staging import step_name as step_name  # noqa: PLC0414 the Flink engine takes it from here
+from common.streams.staging import step_name
 from common.tables.delta import DeltaTables
 from common.tables.layout import Layout
 from common.tables.place import TablePlace

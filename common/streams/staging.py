@@ -31,7 +31,7 @@ _STAGED = re.compile(r"[^.]+\.[^.]+\.[0-9a-f]{12}\.\w+")
 """What `PartWriter` names a file."""
 _NUMBERED = re.compile(r"(\d{9})\.")
 """How the name of a file begins that belongs to a step with a number."""
-_DELIVERED = re.compile(r"(\d{9}|batch)\.\w+\.")
+_DELIVERED = re.compile(r"(\d{9}|batch)\.[^.]+\.")
 """How the name of a delivered file begins."""
 WRITE_ROWS = 131_072
 """How many rows are encoded at once; what a bucket's step gives is much less."""

@@ -15,7 +15,7 @@ from typing import Protocol
 import psutil
 
 from common.runtime.checkpoint import MANIFEST, Checkpoint
-from common.runtime.run import step_name
+from common.streams.staging import step_name
 from tests.recovery.disk import Disk
 from tests.recovery.job import PATIENCE_SECONDS, Job, RecoveryError
 

@@ -18,10 +18,12 @@ from pathlib import Path
 
 from common.config.job import JobSettings
 from common.engines.flink.sources import Agenda
-from common.runtime.run import step_name
+from common.streams.staging import step_name
 
 AGENDA = "agenda.json"
 SETTINGS = "settings.json"
+LAYOUT = 2
+"""Of what the operators keep: a run that kept another one can't be gone on with."""
 FREE = {"parallelism", "checkpoint"}
 """Settings that may change while a run is interrupted."""
 
@@ -81,4 +83,4 @@ def _number(metadata: Path) -> int:
 
 
 def _text(settings: JobSettings) -> str:
-    return json.dumps(settings.model_dump(exclude=FREE), sort_keys=True)
+    return json.dumps({"layout": LAYOUT, "settings": settings.model_dump(exclude=FREE)}, sort_keys=True)

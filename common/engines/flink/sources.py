@@ -11,7 +11,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pyflink.datastream.functions import FlatMapFunction
@@ -19,11 +19,12 @@ from pyflink.datastream.functions import FlatMapFunction
 from common.engines.flink.pace import Pace
 from common.engines.flink.submit import BUNDLE
 from common.runtime.checkpoint import Manifest
-from common.runtime.frames import Frame
-from common.runtime.run import BATCH, Run, now_ms, step_name
+from common.runtime.frames import Frame, Kind, latest_by_partition
+from common.runtime.run import BATCH, Run, now_ms
 from common.streams.folder import Arrivals, Position, Split
+from common.streams.staging import step_name
 
-Kind = Literal["step", "save", "close"]
+TurnKind = Literal["step", "save", "close"]
 SPLIT_BYTES = 32 * 2**20
 POLL_SECONDS = 0.02
 AHEAD = 2
@@ -59,7 +60,7 @@ class Turn:
     ended: bool
     saves: bool
     arrived: int = 0
-    kind: Kind = "step"
+    kind: TurnKind = "step"
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,20 @@ class Arrived:
     """What a unit, or a shard of an earlier round, holds for one bucket and round.
 
     Every bucket gets one of each, so that it sees time pass and knows when a step is complete.
+
+    Attributes:
+        turn: The step.
+        round: The round.
+        bucket: The bucket.
+        frames: Events and dead letters.
+        latest: The latest event time, in epoch ms, of each partition that the unit has an event of; none in a shard.
     """
 
     turn: Turn
     round: int
     bucket: int
     frames: tuple[Frame, ...]
+    latest: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -220,7 +229,7 @@ class PlanSteps(FlatMapFunction):
         for reader in range(units):
             yield Unit(turn, arrivals.splits[reader::units])
 
-    def _behind_the_last(self, kind: Kind) -> Unit:
+    def _behind_the_last(self, kind: TurnKind) -> Unit:
         shards = _shards(self._run)
         turn = Turn(self._number, self._step - 1, "", self._position, 1, shards, ended=False, saves=True, kind=kind)
         self._turned(saves=True)
@@ -252,10 +261,12 @@ class ReadUnits(FlatMapFunction):
         for split in value.splits:
             for frame in self._run.front.frames(split, now):
                 frames[frame.bucket].append(frame)
+        # Every bucket has all frames of kind `TIME`.
+        latest = latest_by_partition(frames[0])
         for round_ in self._run.rounds:
             for bucket in range(self._run.settings.buckets):
-                mine = tuple(frame for frame in frames[bucket] if round_.takes(frame))
-                yield Arrived(value.turn, round_.number, bucket, mine)
+                mine = tuple(frame for frame in frames[bucket] if frame.kind is not Kind.TIME and round_.takes(frame))
+                yield Arrived(value.turn, round_.number, bucket, mine, latest)
 
 
 class ReadAgenda(FlatMapFunction):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from pyflink.common import Types
 from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
@@ -16,7 +14,7 @@ from common.operators.step import END
 from common.runtime.bucket import Inbox, Round, pack_state, unpack_state
 from common.runtime.checkpoint import BucketState, Manifest
 from common.runtime.clock import Clock
-from common.runtime.frames import Frame, latest_by_partition, pack
+from common.runtime.frames import Frame, pack
 from common.runtime.run import BucketResult, Run
 
 
@@ -41,16 +39,6 @@ class Progress:
     waiting: int = 0
     here: int = 0
     saved: bool = True
-
-    def to_json(self) -> str:
-        """The progress as JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Progress:
-        """The progress that `to_json` wrote."""
-        content: dict[str, Any] = json.loads(text)
-        return cls(**{**content, "clock": Clock(**content["clock"])})
 
 
 @dataclass(frozen=True)
@@ -95,7 +83,7 @@ class StepBuckets(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declares the keyed state; the names are part of savepoints."""
         self._table = runtime_context.get_state(ValueStateDescriptor("table", Types.PICKLED_BYTE_ARRAY()))
-        self._progress = runtime_context.get_state(ValueStateDescriptor("progress", Types.STRING()))
+        self._progress = runtime_context.get_state(ValueStateDescriptor("progress", Types.PICKLED_BYTE_ARRAY()))
         self._waiting = runtime_context.get_list_state(ListStateDescriptor("waiting", Types.PICKLED_BYTE_ARRAY()))
 
     def process_element(self, value: Arrived, ctx: KeyedProcessFunction.Context) -> Iterator[Stepped]:
@@ -106,7 +94,7 @@ class StepBuckets(KeyedProcessFunction):
         here = progress.here + (value.turn.number == progress.turn)
         if here < self._expected(value.turn):
             self._waiting.add(value)
-            self._progress.update(replace(progress, waiting=progress.waiting + 1, here=here).to_json())
+            self._progress.update(replace(progress, waiting=progress.waiting + 1, here=here))
             return
         waiting = [*self._waiting.get(), value] if progress.waiting else [value]
         mine, rest = _of_turn(waiting, progress.turn)
@@ -116,16 +104,16 @@ class StepBuckets(KeyedProcessFunction):
             mine, rest = _of_turn(rest, progress.turn)
         if progress.waiting:
             self._waiting.update([*mine, *rest])
-        self._progress.update(replace(progress, waiting=len(mine) + len(rest), here=len(mine)).to_json())
+        self._progress.update(replace(progress, waiting=len(mine) + len(rest), here=len(mine)))
 
     def _expected(self, turn: Turn) -> int:
         """How much arrives in a step: the units that are read, and the shards of every earlier round."""
         return turn.units + turn.shards * self._round.number
 
     def _restore(self, bucket: int) -> Progress:
-        kept = self._progress.value()
+        kept: Progress | None = self._progress.value()
         if kept is not None:
-            return Progress.from_json(kept)
+            return kept
         saved = self._manifest.rounds[self._round.number][bucket]
         self._table.update(pack_state(self._run.checkpoint.read_state(saved, self._round.stages)))
         return Progress(self._manifest.step, self._manifest.clock, saved.due, saved.gauges)
@@ -133,8 +121,7 @@ class StepBuckets(KeyedProcessFunction):
     def _step(self, arrived: list[Arrived], progress: Progress) -> tuple[Stepped, Progress]:
         turn, bucket = arrived[0].turn, arrived[0].bucket
         frames = [frame for part in arrived for frame in part.frames]
-        before, latest = progress.clock, latest_by_partition(frames)
-        clock = before.ended() if turn.ended else before.observe(latest, turn.arrived)
+        clock = progress.clock.ended() if turn.ended else progress.clock.observe(_latest(arrived), turn.arrived)
         after = replace(progress, turn=progress.turn + 1, clock=clock)
         stepped = Stepped(turn, self._round.number, bucket, clock, None)
         due = progress.due <= clock.watermark or any(frame.payload for frame in frames)
@@ -157,6 +144,15 @@ class StepBuckets(KeyedProcessFunction):
             stored = self._run.checkpoint.write_state(turn.step, bucket, unpack_state(self._table.value()))
             kept, after = replace(kept, stored=stored), replace(after, saved=True)
         return replace(stepped, result=BucketResult(self._round.number, bucket, kept, counters)), after
+
+
+def _latest(arrived: Iterable[Arrived]) -> dict[str, int]:
+    """The latest event time of each partition that had an event, for `Clock.observe`."""
+    latest: dict[str, int] = {}
+    for part in arrived:
+        for partition, time in part.latest.items():
+            latest[partition] = max(time, latest.get(partition, time))
+    return latest
 
 
 def _of_turn(arrived: list[Arrived], number: int) -> tuple[list[Arrived], list[Arrived]]:

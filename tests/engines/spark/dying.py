@@ -14,9 +14,10 @@ from common.engines.entry import entry
 from common.engines.spark.translate import run
 from common.runtime.checkpoint import Manifest
 from common.runtime.clock import Clock
-from common.runtime.run import BucketResult, Run, step_name
+from common.runtime.run import BucketResult, Run
 from common.streams.folder import Position
 from common.streams.sink import Part
+from common.streams.staging import step_name
 
 MOMENT, STEP = os.environ["DIE"].split(":")
 complete = Run.complete

@@ -154,7 +154,7 @@ def test_a_batch_run_begins_with_nothing_and_a_stream_run_drops_its_output(kind:
     sink.deliver(ZERO, stage(sink, ZERO, a=rows(1)))
     sink.clear()
     assert delivered(tmp_path) == []
-    sink.deliver("batch", stage(sink, "batch", a=rows(2)))
+    sink.deliver("batch", stage(sink, "batch", **{"dead-0": rows(2)}))
     assert delivered(tmp_path) == [2]
     sink.recover(ZERO)
     assert delivered(tmp_path) == []
