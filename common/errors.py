@@ -1,10 +1,12 @@
-"""The one exception type that users see, and the exit codes of the command line."""
+"""The exceptions that users see, and the exit codes of the command line."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 from enum import IntEnum
+from typing import ClassVar
 
 
 class ExitCode(IntEnum):
@@ -29,14 +31,58 @@ class AdstreamError(Exception):
     Args:
         problem: What is wrong, naming the thing and the value.
         remedy: What to do about it, as an imperative.
-        code: The exit code of the process.
+
+    Attributes:
+        code: The exit code of the process. It goes with the type, as an engine brings what a task raised back as the
+            text of a trace, in which nothing else of it is left.
     """
 
-    def __init__(self, problem: str, remedy: str = "", code: ExitCode = ExitCode.REFUSED) -> None:
+    code: ClassVar[ExitCode] = ExitCode.REFUSED
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(f"{problem}: {remedy}" if remedy else problem)
         self.problem = problem
         self.remedy = remedy
-        self.code = code
+
+
+class UnavailableError(AdstreamError):
+    """A service or an engine is not there: the same request may succeed later."""
+
+    code = ExitCode.UNAVAILABLE
+
+
+class DefectError(AdstreamError):
+    """The suite or an engine broke."""
+
+    code = ExitCode.DEFECT
+
+
+class InterruptedRunError(AdstreamError):
+    """The user stopped it."""
+
+    code = ExitCode.INTERRUPTED
+
+
+_TYPES = {kind.code: kind for kind in (AdstreamError, UnavailableError, DefectError, InterruptedRunError)}
+_TOLD = re.compile(
+    rf"(?:^|[\s.])({'|'.join(kind.__name__ for kind in _TYPES.values())})(?:'>)?: (.+?)(?: \[while running .*)?$",
+    re.MULTILINE,
+)
+"""A failure in a trace of Python, in one of Java that Flink made of it, or in one of Beam, which says where it was."""
+
+
+def error_of(code: ExitCode) -> type[AdstreamError]:
+    """The type of the failures that end a process with a code."""
+    return _TYPES[code]
+
+
+def told_in(trace: str) -> AdstreamError | None:
+    """What a task of the suite raised, from the text in which an engine brings it back; None if it raised nothing of the suite's own."""
+    told = _TOLD.search(trace)
+    if told is None:
+        return None
+    kind = next(kind for kind in _TYPES.values() if kind.__name__ == told[1])
+    return kind(told[2].strip())
 
 
 def first_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from common.config.job import format_duration
-from common.errors import AdstreamError, ExitCode
+from common.errors import UnavailableError
 
 PAUSE_SECONDS = 1.0
 OUTAGE_SECONDS = 120.0
@@ -20,7 +20,7 @@ def retry(attempt: Callable[[], Result], seconds: float, tell: Callable[[str], N
     """Makes an attempt, and makes it again as long as the service it needs is not there.
 
     Args:
-        attempt: What is tried. Only a failure that says `UNAVAILABLE` is worth another try.
+        attempt: What is tried. Only an `UnavailableError` is worth another try.
         seconds: How long it is tried again, from the first failure on; 0 for not at all.
         tell: Called with one line for each new reason to wait, and with one when the wait is over.
 
@@ -31,14 +31,12 @@ def retry(attempt: Callable[[], Result], seconds: float, tell: Callable[[str], N
     while True:
         try:
             result = attempt()
-        except AdstreamError as error:
-            if error.code is not ExitCode.UNAVAILABLE or not seconds:
+        except UnavailableError as error:
+            if not seconds:
                 raise
             first = first or time.monotonic()
             if time.monotonic() + PAUSE_SECONDS > first + seconds:
-                raise AdstreamError(
-                    f"{error.problem}, after {_shown(seconds)} of trying", error.remedy, error.code
-                ) from error
+                raise UnavailableError(f"{error.problem}, after {_shown(seconds)} of trying", error.remedy) from error
             if error.problem not in reasons:
                 reasons.add(error.problem)
                 tell(f"{error.problem}; trying again for up to {_shown(seconds)}")

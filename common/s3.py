@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import UnavailableError
 
 S3 = "s3://"
 OPTIONS = ("endpoint_override", "scheme", "region")
@@ -118,9 +118,8 @@ def _library() -> Any:
         import obstore  # noqa: PLC0415 an extra
         import obstore.store  # noqa: PLC0415
     except ImportError as error:
-        raise AdstreamError(
+        raise UnavailableError(
             "a job that keeps what it knows in an object store needs the package obstore",
             "install the extra 's3' (uv sync --extra s3), or name a folder",
-            ExitCode.UNAVAILABLE,
         ) from error
     return obstore

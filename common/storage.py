@@ -26,7 +26,7 @@ from uuid import uuid4
 import pyarrow as pa
 from pyarrow import fs
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 from common.files import staged
 from common.retry import OUTAGE_SECONDS, retry
 from common.s3 import S3, client, put_new, remedy
@@ -322,10 +322,9 @@ class ObjectStore:
                 reason = _REQUEST.sub("", str(error).partition("\n")[0])
                 if then := remedy(str(error)):
                     raise AdstreamError(f"storage '{self.place}' refuses it ({reason})", then) from error
-                raise AdstreamError(
+                raise UnavailableError(
                     f"storage '{self.place}' does not serve it ({reason})",
                     "start it (adstream services up s3), or correct the URL",
-                    ExitCode.UNAVAILABLE,
                 ) from error
 
         return retry(once, OUTAGE_SECONDS, log.warning)
@@ -342,9 +341,9 @@ def _opened(place: str, process: int) -> tuple[Any, str]:
             raise ValueError("it names no bucket")
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise AdstreamError(
+        kind = UnavailableError if isinstance(error, OSError) else AdstreamError
+        raise kind(
             f"storage '{place}' can't be opened ({reason})",
             "write s3://BUCKET/PATH?endpoint_override=HOST:PORT&scheme=http, or name a folder",
-            ExitCode.UNAVAILABLE if isinstance(error, OSError) else ExitCode.REFUSED,
         ) from error
     return files, path.rstrip("/")

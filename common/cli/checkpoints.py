@@ -15,7 +15,7 @@ from common.cli.options import Config, Job, Set
 from common.cli.request import job_settings
 from common.config.job import format_duration
 from common.engines.launch import only_writer
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, UnavailableError
 from common.operators.step import BEGINNING
 from common.runtime.checkpoint import MANIFEST, Checkpoint, Manifest
 from common.runtime.clock import Clock
@@ -187,7 +187,7 @@ def _before(spec: JobSpec) -> Manifest:
     try:
         run.check_sink(before)
     except AdstreamError as error:
-        if error.code is ExitCode.UNAVAILABLE:
+        if isinstance(error, UnavailableError):
             raise
         raise AdstreamError(
             f"job '{spec.job}' can't go on from step {before.step} ({error.problem})",

@@ -24,7 +24,7 @@ from common.config.jobs import report_of
 from common.contracts.contract import OPERATIONS, load
 from common.engines.launch import launch
 from common.engines.registry import ENGINES
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, UnavailableError
 from common.names import pick
 from common.runtime.run import Run
 from common.streams.json_text import json_lines
@@ -135,7 +135,7 @@ def compare(
             try:
                 answers.append(answer(variant, checked(request)))
             except AdstreamError as error:
-                if error.code is not ExitCode.UNAVAILABLE:
+                if not isinstance(error, UnavailableError):
                     raise
                 missing[variant.name] = str(error)
     show(answers, missing)
@@ -192,7 +192,7 @@ def verdict(answers: Sequence[Answer]) -> int:
         AdstreamError: There are not two answers to compare.
     """
     if len(answers) < 2:
-        raise AdstreamError(f"{len(answers)} answers can't be compared", "see 'adstream engines'", ExitCode.UNAVAILABLE)
+        raise UnavailableError(f"{len(answers)} answers can't be compared", "see 'adstream engines'")
     first = answers[0]
     for other in answers[1:]:
         if other.digest != first.digest:

@@ -28,7 +28,7 @@ from common.cli.k8s_release import (
     unready,
 )
 from common.cli.k8s_target import Target, names_of, numbers_of, running_settings
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 from common.kubernetes.live import Live, overtaken
 from common.kubernetes.numbers import Beside, Numbers, goal_of, short_of, worse, worse_by_share
 from common.kubernetes.objects import Object, driver_of, goes_on, selector
@@ -92,9 +92,9 @@ def _or_blue_goes_on(green: Target, claim: Live) -> Iterator[None]:
     try:
         yield
     except AdstreamError as error:
-        if error.code is ExitCode.UNAVAILABLE:
-            raise AdstreamError(
-                f"{name} was left as it is: {error.problem}", "the same command goes on with it", error.code
+        if isinstance(error, UnavailableError):
+            raise UnavailableError(
+                f"{name} was left as it is: {error.problem}", "the same command goes on with it"
             ) from error
         _take_away(green, claim)
         raise AdstreamError(

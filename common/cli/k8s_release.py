@@ -10,7 +10,7 @@ from typing import Protocol
 
 from common.cli.console import err_line, out
 from common.cli.k8s_target import Target, names_of
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError
 from common.kubernetes.kubectl import Kubectl, dump
 from common.kubernetes.numbers import Bounds
 from common.kubernetes.objects import LIVE, PART, STATE, Object, driver_of, selector
@@ -131,7 +131,7 @@ def refuse(reason: str) -> None:
         AdstreamError: There is a reason.
     """
     if reason:
-        raise AdstreamError(reason, "see adstream k8s logs", ExitCode.REFUSED)
+        raise AdstreamError(reason, "see adstream k8s logs")
 
 
 def unready(pods: Iterable[Object]) -> str:

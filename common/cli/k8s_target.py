@@ -14,7 +14,7 @@ from common.cli.options import Config, Set
 from common.cli.request import job_settings
 from common.config.job import JobSettings
 from common.config.layers import Layers, pairs, settings
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 from common.kubernetes.instance import SETTINGS_FILE, Instance
 from common.kubernetes.kubectl import Kubectl
 from common.kubernetes.live import Live
@@ -149,7 +149,7 @@ def numbers_of(kubectl: Kubectl, pods: Sequence[Object]) -> Numbers | None:
     try:
         return Numbers.of(kubectl.text("get", f"--raw={path}"))
     except AdstreamError as error:
-        if error.code is ExitCode.UNAVAILABLE:
+        if isinstance(error, UnavailableError):
             raise
         return None  # it has not opened the port yet, or is about to end
 

@@ -25,7 +25,7 @@ from common.cli import (
 )
 from common.cli.console import show_error
 from common.engines.entry import interrupt_when_terminated
-from common.errors import AdstreamError, ExitCode, reason_of
+from common.errors import AdstreamError, ExitCode, UnavailableError, reason_of
 from common.names import nearest
 
 HELP = """Ad clicks and views into sessions, conversions and bills: one topology, one answer, on every engine.
@@ -146,7 +146,7 @@ def invoke(arguments: Sequence[str]) -> int:
         if error.name not in EXTRAS:
             raise
         remedy = f"uv sync --extra {EXTRAS[error.name]}"
-        show_error(AdstreamError(f"{error.name} is not installed", remedy, ExitCode.UNAVAILABLE))
+        show_error(UnavailableError(f"{error.name} is not installed", remedy))
         return ExitCode.UNAVAILABLE
     except OSError as error:  # a full disk, a folder without permission
         show_error(AdstreamError(f"{error.filename or 'output'}: {reason_of(error)}"))

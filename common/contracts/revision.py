@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from common.contracts.contract import STREAMS
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -49,5 +49,5 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
     except FileNotFoundError:
-        raise AdstreamError("git is not installed", "install it", ExitCode.UNAVAILABLE) from None
+        raise UnavailableError("git is not installed", "install it") from None
     return done.stdout if done.returncode == 0 else None

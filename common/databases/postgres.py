@@ -12,7 +12,7 @@ import pyarrow as pa
 from adbc_driver_postgresql import dbapi
 from typing_extensions import Self
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 
 _CONNECTION = ("08", "57P")
 """SQLSTATE classes of a connection that failed, and of a server that goes down or comes up."""
@@ -122,11 +122,7 @@ def _plain(error: adbc_driver_manager.Error, where: str) -> AdstreamError:
     code = error.sqlstate or _code_in(str(error))
     if code and not code.startswith(_CONNECTION):
         return AdstreamError(f"database at {where}: {said}", _REMEDIES.get(code, "see its log"))
-    return AdstreamError(
-        f"database at {where}: {said}",
-        "is it up? run it again: it goes on where it stopped",
-        ExitCode.UNAVAILABLE,
-    )
+    return UnavailableError(f"database at {where}: {said}", "is it up? run it again: it goes on where it stopped")
 
 
 def _said(error: adbc_driver_manager.Error) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from common.errors import AdstreamError, ExitCode, first_line, is_full_disk, is_read_only, reason_of
+from common.errors import AdstreamError, ExitCode, error_of, first_line, is_full_disk, is_read_only, reason_of
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 
@@ -57,7 +57,7 @@ class Failure:
 
     def error(self) -> AdstreamError:
         """The failure as it was raised."""
-        return AdstreamError(self.problem, self.remedy, ExitCode(self.code))
+        return error_of(ExitCode(self.code))(self.problem, self.remedy)
 
 
 def entry(run: Callable[[JobSpec], Summary]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from common.engines.entry import FAILURE, TRACE, Failure
 from common.engines.registry import command, environment, require
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, DefectError
 from common.runtime.spec import SPEC, JobSpec
 from common.runtime.summary import SUMMARY, Summary
 
@@ -156,7 +156,7 @@ def _result(spec: JobSpec, code: int, last_line: str) -> Summary:
         raise failure.error()
     if code != 0:
         problem = f"engine '{spec.engine}' stopped with exit code {code} ({last_line})"
-        raise AdstreamError(problem, f"see {output / LOG}", ExitCode.DEFECT)
+        raise DefectError(problem, f"see {output / LOG}")
     if not (output / SUMMARY).exists():
-        raise AdstreamError(f"engine '{spec.engine}' left no summary", f"see {output / LOG}", ExitCode.DEFECT)
+        raise DefectError(f"engine '{spec.engine}' left no summary", f"see {output / LOG}")
     return Summary.load(output)

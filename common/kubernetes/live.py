@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 from common.kubernetes.kubectl import Kubectl, dump
 from common.kubernetes.objects import JOB, LIVE, PART, SUITE, Object, revised
 
@@ -82,7 +82,7 @@ def _put(kubectl: Kubectl, live: Live) -> Live:
     try:
         return _read(live.job, kubectl.json(verb, "--filename=-", text=dump([_written(live, kubectl.namespace)])))
     except AdstreamError as error:
-        if error.code is not ExitCode.UNAVAILABLE and _is_conflict(error.problem):
+        if not isinstance(error, UnavailableError) and _is_conflict(error.problem):
             raise overtaken(live.job) from error
         raise
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import DefectError
 from common.operators.buckets import concat, split_by_bucket
 from common.operators.step import END, Step, Watermarks
 from common.runtime.frames import Frame, Kind, Onward, pack, unpack
@@ -179,10 +179,9 @@ class Round:
             to, rows = self.plan.stage(link.stage), link.apply(outputs[link.output])
             for goal, events in split_by_bucket(rows, to.key, self.buckets).items():
                 if to.round == self.number and goal != bucket:
-                    raise AdstreamError(
+                    raise DefectError(
                         f"operator '{stage.id}': what it gives to '{to.id}' has another '{to.key}' than what it was given",
                         "give the column another name where it means something else",
-                        ExitCode.DEFECT,
                     )
                 yield Onward(to.id, goal, f"{stage.id}/{bucket:05d}/{number}", events)
 

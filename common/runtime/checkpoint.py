@@ -27,7 +27,7 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.errors import AdstreamError, ExitCode, reason_of
+from common.errors import AdstreamError, UnavailableError, reason_of
 from common.operators.step import END, Operator
 from common.runtime.bucket import Kept
 from common.runtime.clock import Clock
@@ -193,7 +193,7 @@ class Checkpoint:
         try:
             last = self.load()
         except AdstreamError as error:
-            if error.code is ExitCode.UNAVAILABLE:
+            if isinstance(error, UnavailableError):
                 raise
             last = None
         return next((manifest for _, manifest in self._older(last.step if last else None)), None)
@@ -326,10 +326,9 @@ class Checkpoint:
         folder = f"{STATE}/{manifest.step - 1:09d}/"
         lacks = any(name not in there for name in manifest.files() if name.startswith(folder))
         if lacks or (self._there and not self._has_manifest()):
-            raise AdstreamError(
+            raise UnavailableError(
                 f"checkpoint '{self.place}': what was saved there is gone",
                 "bring its storage back and start the job again: it goes on from its last step there",
-                ExitCode.UNAVAILABLE,
             )
 
     def _has_manifest(self) -> bool:

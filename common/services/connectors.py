@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 
 PATIENCE = 60.0
 POLL_SECONDS = 0.5
@@ -125,6 +125,4 @@ def _ask(url: str, method: str = "GET", config: Mapping[str, str] | None = None)
             f"Connect refuses '{url}' ({' '.join(said.split())[:500]})", "correct the connector"
         ) from None
     except OSError as error:
-        raise AdstreamError(
-            f"Connect at {url} does not answer ({error})", "adstream services up connect", ExitCode.UNAVAILABLE
-        ) from None
+        raise UnavailableError(f"Connect at {url} does not answer ({error})", "adstream services up connect") from None

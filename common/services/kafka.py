@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import UnavailableError
 from common.services.jvm import java
 from common.services.process import Launch, answers, kept_port
 
@@ -86,6 +86,4 @@ def _format(config: Path, folder: Path, options: Sequence[str]) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         last = "".join((done.stderr or done.stdout).strip().splitlines()[-1:])
-        raise AdstreamError(
-            f"service '{folder.name}': its storage can't be formatted ({last})", f"see {folder}", ExitCode.UNAVAILABLE
-        )
+        raise UnavailableError(f"service '{folder.name}': its storage can't be formatted ({last})", f"see {folder}")

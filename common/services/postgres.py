@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import UnavailableError
 from common.services.process import Launch, kept_port
 
 NEEDS: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ def _programs() -> Path:
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     found = versions[-1] if versions else shutil.which("initdb")
     if not found:
-        raise AdstreamError("PostgreSQL is not installed", "apt-get install postgresql", ExitCode.UNAVAILABLE)
+        raise UnavailableError("PostgreSQL is not installed", "apt-get install postgresql")
     return Path(found).resolve().parent
 
 
@@ -78,10 +78,9 @@ def _user() -> str | None:
     try:
         return pwd.getpwnam("postgres").pw_name
     except KeyError:
-        raise AdstreamError(
+        raise UnavailableError(
             "PostgreSQL can't run as root, and there is no user 'postgres'",
             "apt-get install postgresql, or run as another user",
-            ExitCode.UNAVAILABLE,
         ) from None
 
 
@@ -89,8 +88,7 @@ def _make(initdb: Path, data: Path, user: str | None) -> None:
     command = [str(initdb), "-D", str(data), "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
     done = subprocess.run(command, cwd=data.parent, user=user, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise AdstreamError(
+        raise UnavailableError(
             f"service 'postgres': its database can't be made ({done.stderr.strip()[-200:]})",
             f"may {user or 'you'} write in {data.parent}?",
-            ExitCode.UNAVAILABLE,
         )

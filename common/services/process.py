@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 
 RECORD = "record.json"
 LOG = "log.txt"
@@ -168,7 +168,7 @@ def _failed(service: str, folder: Path, how: str) -> AdstreamError:
     log = folder / LOG
     last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
     said = f"; it said: {last[0][:200]}" if last else ""
-    return AdstreamError(f"service '{service}' {how}{said}", f"read {log}", ExitCode.UNAVAILABLE)
+    return UnavailableError(f"service '{service}' {how}{said}", f"read {log}")
 
 
 def _born(pid: int) -> int:

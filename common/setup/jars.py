@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 from jgo.maven import MavenContext
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import UnavailableError
 from common.setup.cache import cache_folder, provide
 
 COORDINATES = Path(__file__).with_name("jars.yaml")
@@ -55,10 +55,9 @@ def _fetch(coordinates: list[str], folder: Path) -> None:
         for jar in list(_resolved(plain, repository)) if plain else ():
             jar.rename(folder / jar.name)
     except Exception as error:  # jgo lets through whatever its HTTP client and parser raise
-        raise AdstreamError(
+        raise UnavailableError(
             f"{', '.join(coordinates)} cannot be fetched from Maven Central ({error})",
             "run `make setup` where it can be reached",
-            ExitCode.UNAVAILABLE,
         ) from error
     shutil.rmtree(repository)
 

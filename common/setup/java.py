@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import UnavailableError
 from common.setup.cache import cache_folder, provide
 
 OLDEST = 17
@@ -42,10 +42,9 @@ def java_home() -> Path:
     """
     home = next(_on_this_machine(), None) or _provided()
     if home is None:
-        raise AdstreamError(
+        raise UnavailableError(
             f"there is no Java {OLDEST} or later: neither JAVA_HOME nor the PATH leads to one",
             "run `make setup`, or set JAVA_HOME",
-            ExitCode.UNAVAILABLE,
         )
     return home
 
@@ -104,7 +103,7 @@ def _install(folder: Path) -> None:
     """Fills the folder with PyPI's Java: its own files in `package`, the JAVA_HOME in `home`."""
     uv = shutil.which("uv")
     if uv is None:
-        raise AdstreamError("uv is not on the PATH", "run `make setup`, or install Java 17", ExitCode.UNAVAILABLE)
+        raise UnavailableError("uv is not on the PATH", "run `make setup`, or install Java 17")
     requirements = folder / "requirements.txt"
     _run(uv, "export", "--quiet", "--frozen", "--only-group", "java", "--output-file", requirements)
     _run(
@@ -144,10 +143,9 @@ def _wrap(folder: Path, runtime: str) -> None:
 def _run(*command: str | Path) -> None:
     finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     if finished.returncode:
-        raise AdstreamError(
+        raise UnavailableError(
             f"Java cannot be installed: {finished.stderr.strip()}",
             "install Java 17 on the machine, or give it a way to PyPI",
-            ExitCode.UNAVAILABLE,
         )
 
 

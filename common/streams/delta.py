@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.contracts.contract import Contract
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 from common.streams.encode import Encoder, ParquetEncoder
 from common.streams.json_text import json_lines
 from common.streams.staging import Part, PartWriter, by_stream, drop_staged, is_staged_name, number_of, step_of
@@ -229,9 +229,8 @@ def delta_library() -> Any:
         import deltalake  # noqa: PLC0415 an extra
         import deltalake.transaction  # noqa: PLC0415
     except ImportError as error:
-        raise AdstreamError(
+        raise UnavailableError(
             "the format delta needs the package deltalake",
             "install the extra 'delta' (uv sync --extra delta), or choose another --format",
-            ExitCode.UNAVAILABLE,
         ) from error
     return deltalake

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from common.contracts.contract import Contract
-from common.errors import AdstreamError, ExitCode, first_line
+from common.errors import AdstreamError, UnavailableError, first_line
 from common.retry import OUTAGE_SECONDS, retry
 from common.streams.delta import WRITER, delta_library, last_step
 from common.streams.encode import open_encoder
@@ -260,10 +260,9 @@ def again(transaction: Callable[[], None], name: str) -> None:
                 raise
             log.info("%s: another transaction came first, trying again (%s)", name, first_line(error))
             if attempt + 1 == ATTEMPTS:
-                raise AdstreamError(
+                raise UnavailableError(
                     f"{name}: others wrote to it {ATTEMPTS} times while a step was being written",
                     "stop what writes to it beside the job, and run it again: it goes on with this step",
-                    ExitCode.UNAVAILABLE,
                 ) from error
         else:
             return

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from common.errors import AdstreamError, ExitCode, is_full_disk
+from common.errors import AdstreamError, UnavailableError, is_full_disk
 from common.s3 import ATTEMPTS, ATTEMPTS_SECONDS, CONNECT_SECONDS, OPTIONS, given, remedy, settings
 from common.storage import below, is_remote, storage_at
 from common.streams.delta import DELTA_LOG, delta_library
@@ -151,10 +151,9 @@ class TablePlace:
             yield
         except (OSError, delta_library().exceptions.DeltaError) as error:
             if is_full_disk(error):
-                raise AdstreamError(
+                raise UnavailableError(
                     f"{name}: no space left on its disk",
                     "make room, and run it again: nothing is lost, it goes on with this step",
-                    ExitCode.UNAVAILABLE,
                 ) from error
             if self.is_remote and is_of_store(error):
                 raise _unserved(name, str(error)) from error
@@ -178,10 +177,8 @@ def _unserved(name: str, text: str) -> AdstreamError:
     reason = ": ".join(part for part in (code, message.strip(" .")) if part)
     if then := remedy(text):
         return AdstreamError(f"{name} can't be reached ({reason})", then)
-    return AdstreamError(
-        f"{name} is not served ({reason})",
-        "start it (adstream services up s3), or correct the URL",
-        ExitCode.UNAVAILABLE,
+    return UnavailableError(
+        f"{name} is not served ({reason})", "start it (adstream services up s3), or correct the URL"
     )
 
 

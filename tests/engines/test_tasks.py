@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from common.engines.tasks import opened
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, UnavailableError
 from common.runtime.spec import JobSpec
 from tests.running import each_engine
 
 
 def half(number: int) -> int:
     if number % 2:
-        raise AdstreamError(f"{number} is odd", "take another", ExitCode.UNAVAILABLE)
+        raise UnavailableError(f"{number} is odd", "take another")
     return number // 2
 
 

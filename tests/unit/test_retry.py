@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from common import retry as module
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, UnavailableError
 from common.retry import retry
 
 
@@ -26,7 +26,7 @@ def failing(*failures: AdstreamError) -> Callable[[], str]:
 
 
 def away(what: str) -> AdstreamError:
-    return AdstreamError(f"the {what} does not answer", "start it", ExitCode.UNAVAILABLE)
+    return UnavailableError(f"the {what} does not answer", "start it")
 
 
 def test_each_reason_to_wait_is_told_once_and_the_end_of_the_wait() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +16,12 @@ from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState, create_runner
 from apache_beam.transforms.environments import Environment
 
-from common.errors import AdstreamError, ExitCode, first_line
+from common.errors import AdstreamError, UnavailableError, first_line, told_in
 from common.names import pick
 from common.runtime.spec import JobSpec
 
 RUNNERS = ("FnApi", "Prism", "Flink", "Spark", "Dataflow", "Portable")
 DEFAULT_RUNNER = "FnApi"
-_RAISED = re.compile(r"^(?:[\w.]*\.)?AdstreamError: (.*?)(?: \[while running .*)?$", re.MULTILINE)
 _SWITCHES = {"true": True, "false": False}
 
 
@@ -94,10 +92,10 @@ class Target:
             raise
         except Exception as error:
             # Beam brings what a task raised back as the text of another exception.
-            raised = _RAISED.search(str(error))
+            raised = told_in(str(error))
             if raised is None:
                 raise
-            raise AdstreamError(raised[1]) from error
+            raise raised from error
         if state != PipelineState.DONE:
             raise RuntimeError(f"runner '{self.runner}' ended the pipeline as {state}")
 
@@ -108,10 +106,9 @@ class Target:
             return pipeline.run()
         except Exception as error:  # nothing of the pipeline runs yet; each transport raises errors of its own
             name = self.runner.lower()
-            raise AdstreamError(
+            raise UnavailableError(
                 f"runner '{self.runner}' can't be reached: {type(error).__name__} {first_line(error)}",
                 f"name a running job service (job_endpoint) or what starts one (such as {name}_job_server_jar)",
-                ExitCode.UNAVAILABLE,
             ) from error
 
 
@@ -123,10 +120,9 @@ def prism_binary() -> str | None:
 def _prism() -> str:
     binary = prism_binary()
     if binary is None:
-        raise AdstreamError(
+        raise UnavailableError(
             "runner 'Prism': there is no 'prism' on the PATH",
             f"go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{beam.__version__}, or name it: prism_location",
-            ExitCode.UNAVAILABLE,
         )
     return binary
 
@@ -141,8 +137,8 @@ def _create(runner: str) -> PipelineRunner:
     try:
         return create_runner(f"{runner}Runner")
     except ImportError as error:
-        raise AdstreamError(
-            f"runner '{runner}': {error}", "install what it names beside the extra 'beam'", ExitCode.UNAVAILABLE
+        raise UnavailableError(
+            f"runner '{runner}': {error}", "install what it names beside the extra 'beam'"
         ) from error
 
 

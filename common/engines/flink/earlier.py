@@ -12,7 +12,7 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import UnavailableError
 
 log = logging.getLogger("adstream")
 
@@ -40,10 +40,9 @@ def end_earlier(master: str, name: str) -> int:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while _running(master, name):
         if time.monotonic() > deadline:
-            raise AdstreamError(
+            raise UnavailableError(
                 f"job '{name}' of an earlier run does not end on the cluster at {master}",
                 "cancel it, then start the job again",
-                ExitCode.UNAVAILABLE,
             )
         time.sleep(POLL_SECONDS)
     return len(left)
@@ -61,6 +60,6 @@ def _ask(master: str, method: str, path: str) -> dict[str, Any]:
             answer: dict[str, Any] = json.loads(connection.getresponse().read() or b"{}")
             return answer
     except (OSError, HTTPException, ValueError) as error:
-        raise AdstreamError(
-            f"the job manager at {master} does not answer ({error})", "see whether it runs", ExitCode.UNAVAILABLE
+        raise UnavailableError(
+            f"the job manager at {master} does not answer ({error})", "see whether it runs"
         ) from error

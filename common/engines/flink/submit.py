@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 from common.names import pick
 from common.runtime.spec import JobSpec
 from common.setup.java import java_home
@@ -150,7 +150,7 @@ def flink_home() -> Path:
     """
     home = next(ENVIRONMENT.glob("lib/python3.*/site-packages/pyflink"), None)
     if home is None:
-        raise AdstreamError(f"apache-flink is not installed in {ENVIRONMENT}", "run `make setup`", ExitCode.UNAVAILABLE)
+        raise UnavailableError(f"apache-flink is not installed in {ENVIRONMENT}", "run `make setup`")
     return home
 
 

@@ -26,7 +26,7 @@ from common.engines.flink.sinks import CompleteSteps, PassShardsOn, WriteShards,
 from common.engines.flink.sources import Agenda, PlanSteps, ReadAgenda, ReadUnits, batch_agenda, stream_agenda
 from common.engines.flink.state import StepBuckets
 from common.engines.flink.submit import MAX_PARALLELISM, ROOT, properties, shared_cluster
-from common.errors import AdstreamError
+from common.errors import told_in
 from common.operators.step import END
 from common.runtime.checkpoint import Checkpoint, Manifest
 from common.runtime.orders import STOPPED
@@ -38,7 +38,6 @@ ENDLESS = 2**62
 STOP_SECONDS = 0.2
 """How often a run without an end looks whether it has stopped."""
 PACKED = Types.PICKLED_BYTE_ARRAY()
-_REFUSED = re.compile(r"common\.errors\.AdstreamError(?:'>)?: (?P<text>.+)")
 _FAILED = re.compile(r"^Caused by: (?P<text>.+)$", re.MULTILINE)
 
 
@@ -226,8 +225,7 @@ def _python() -> dict[str, str]:
 def _reason(error: Py4JJavaError) -> Exception:
     """Why a job failed: what a task refused, or else the innermost cause. Flink hands both on as text."""
     text = str(error)
-    refused = _REFUSED.search(text)
-    if refused is not None:
-        return AdstreamError(refused["text"].strip())
+    if (told := told_in(text)) is not None:
+        return told
     causes = _FAILED.findall(text)
     return RuntimeError(causes[-1] if causes else text)

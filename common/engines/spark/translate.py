@@ -11,7 +11,6 @@ query only: each run has a new one, below the suite's, and removes it.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 import time
@@ -28,7 +27,7 @@ from pyspark.sql import DataFrame, SparkSession
 from common.engines.spark.sinks import Reports
 from common.engines.spark.sources import FORMAT, FRAMES_DDL, ArrivalsSource, ReadSplits, options
 from common.engines.spark.state import OneStep, WholeInput
-from common.errors import AdstreamError
+from common.errors import told_in
 from common.operators.step import END
 from common.runtime.checkpoint import Manifest
 from common.runtime.clock import Clock
@@ -195,7 +194,7 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except PySparkException as error:
-        told = re.search(r"^(?:common\.errors\.)?AdstreamError: (.+)$", str(error), re.MULTILINE)
+        told = told_in(str(error))
         if told is None:
             raise
-        raise AdstreamError(told.group(1)) from error
+        raise told from error

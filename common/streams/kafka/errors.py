@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 from common.streams.kafka.address import PASSWORD, Address
 
 PROBE_SECONDS = 3.0
@@ -73,10 +73,9 @@ def _plain(error: KafkaError, address: Address, what: str, stream: str) -> Adstr
         return AdstreamError(f"{what}: the broker has no such stream", f"adstream streams create {stream}")
     if code in _REFUSED:
         return AdstreamError(f"{what}: the broker does not take it ({error.str()})", "see the settings of the broker")
-    return AdstreamError(
+    return UnavailableError(
         f"{what}: the broker at {address.bootstrap} does not serve it ({error.str()})",
         "start it (adstream services up kafka), or correct the address",
-        ExitCode.UNAVAILABLE,
     )
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from common.contracts.contract import Contract
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 from common.retry import OUTAGE_SECONDS
 from common.streams.conform import conform, plain_type
 from common.streams.decoded import DeadLetter, Decoded, dead_letters
@@ -68,10 +68,9 @@ def _messages(address: Address, start: TopicPartition, stop: int) -> Iterator[li
                 continue
             reason = _fault(taken, what, place) or reason
             if time.monotonic() - heard > OUTAGE_SECONDS:
-                raise AdstreamError(
+                raise UnavailableError(
                     f"{what}: the broker at {address.bootstrap} does not serve offset {place} ({reason})",
                     "is it up? the job goes on from its checkpoint",
-                    ExitCode.UNAVAILABLE,
                 )
             if time.monotonic() - renewed > RENEW_SECONDS:
                 lent.renew()

@@ -8,7 +8,7 @@ import urllib.request
 from http.client import HTTPException
 from typing import Any
 
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 
 TIMEOUT_SECONDS = 10
 NOT_FOUND, SERVER_ERROR = 404, 500
@@ -63,8 +63,7 @@ def _said(error: urllib.error.HTTPError) -> str:
 
 
 def _unavailable(registry: str, error: Exception) -> AdstreamError:
-    return AdstreamError(
+    return UnavailableError(
         f"the schema registry at {registry} does not answer ({error})",
         "start it (adstream services up registry), or correct the address",
-        ExitCode.UNAVAILABLE,
     )

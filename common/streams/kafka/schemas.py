@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 from common.contracts.contract import load
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, UnavailableError
 from common.files import staged
 from common.retry import retry
 from common.streams.avro_schema import AvroSchema
@@ -111,7 +111,7 @@ class Schemas:
             try:
                 answer = asked()
             except AdstreamError as error:
-                if error.code is not ExitCode.UNAVAILABLE or not self._path(name).exists():
+                if not isinstance(error, UnavailableError) or not self._path(name).exists():
                     raise
                 _tell_once(f"{error.problem}; going on with the schemas in {self.kept}")
                 return json.loads(self._path(name).read_text())
@@ -161,10 +161,9 @@ def _id_of(schemas: Schemas, stream: str, part: str) -> int:
             raise AdstreamError(f"{where} is not in the registry", f"adstream streams create {stream}") from error
         raise _denied(schemas.registry, where, error) from error
     if given["schema"] != schema:
-        raise AdstreamError(
+        raise UnavailableError(
             f"{where} is new, and the schema registry at {schemas.registry} does not answer",
             "start it: its id is not known yet",
-            ExitCode.UNAVAILABLE,
         )
     return int(given["id"])
 

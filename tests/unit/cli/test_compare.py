@@ -9,7 +9,7 @@ from common.cli import compare
 from common.cli.compare import Answer, Variant, first_difference, verdict
 from common.contracts.contract import load
 from common.engines import launch, registry
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, UnavailableError
 from common.streams.materialise import table
 from tests.unit.cli.conftest import Adstream, record, write
 
@@ -92,7 +92,7 @@ def test_an_engine_that_is_not_there_is_listed_with_the_reason(
 ) -> None:
     def require(engine: str) -> None:
         if engine == "beam":
-            raise AdstreamError("engine 'beam' is not available", "install it", ExitCode.UNAVAILABLE)
+            raise UnavailableError("engine 'beam' is not available", "install it")
 
     monkeypatch.setattr(launch, "require", require)
     said = adstream("compare", "sessions", "--input", ads, "--engines", "local,beam")

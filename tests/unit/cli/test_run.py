@@ -12,7 +12,7 @@ from common.cli.request import Request, clear
 from common.cli.run import balance, persist, show
 from common.config.jobs import report_of
 from common.engines.launch import LOCK, LOG, only_run
-from common.errors import AdstreamError, ExitCode
+from common.errors import AdstreamError, ExitCode, UnavailableError
 from common.runtime.checkpoint import Checkpoint
 from common.runtime.orders import Order, is_ordered
 from common.runtime.run import Run
@@ -332,7 +332,7 @@ class Outages:
         run = Run.open(spec)
         kept = run.kept()
         run.checkpoint.save(replace(kept, step=kept.step + self.steps.pop(0)))
-        raise AdstreamError("the broker does not answer", "start it", ExitCode.UNAVAILABLE)
+        raise UnavailableError("the broker does not answer", "start it")
 
 
 def stream(ads: Path, out: Path) -> Request:
@@ -353,7 +353,7 @@ def test_a_run_that_lost_its_broker_goes_on_when_told_to_retry(
 def test_output_that_could_not_be_dropped_yet_is_dropped_before_it_goes_on(
     ads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, answers = tmp_path / "out", [AdstreamError("the storage is away", "start it", ExitCode.UNAVAILABLE)]
+    out, answers = tmp_path / "out", [UnavailableError("the storage is away", "start it")]
 
     def cleared(run: Run) -> None:
         if answers:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.engines.entry import FAILURE, TRACE, Failure, run_spec
-from common.errors import AdstreamError, ExitCode
+from common.errors import ExitCode, UnavailableError
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 
@@ -43,7 +43,7 @@ def test_a_run_that_ends_well_leaves_no_failure(spec: JobSpec, tmp_path: Path) -
 def test_what_the_user_can_mend_is_one_line_a_file_and_its_code(
     spec: JobSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    error = AdstreamError("no cluster", "start one", ExitCode.UNAVAILABLE)
+    error = UnavailableError("no cluster", "start one")
     assert run_spec(raising(error), saved(spec, tmp_path)) == ExitCode.UNAVAILABLE
     assert capsys.readouterr().err == "adstream: no cluster: start one\n"
     failure = Failure.load(Path(spec.output))
