@@ -39,16 +39,17 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Job:
-    """The job `sessions` from a broker to a broker, on the local engine."""
+    """The job `sessions` from a broker to a broker."""
 
     broker: Address
     output: Path
+    engine: str = "local"
 
     @property
     def line(self) -> list[str]:
         place = url(self.broker)
         where = ["--input", place, "--sink", place, "--output", str(self.output)]
-        return ["run", "sessions", "--engine", "local", "--mode", "stream", *where, *SETTINGS]
+        return ["run", "sessions", "--engine", self.engine, "--mode", "stream", *where, *SETTINGS]
 
     @contextmanager
     def following(self, *options: str) -> Iterator[Follower]:
@@ -77,9 +78,9 @@ class Follower:
     def said(self) -> str:
         return self.log.read_text()
 
-    def says(self, text: str) -> None:
+    def says(self, text: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Waits until it has said something."""
-        until(lambda: text in self.said or self.process.poll() is not None, f"'{text}'")
+        until(lambda: text in self.said or self.process.poll() is not None, f"'{text}'", seconds)
         assert text in self.said, self.said
 
     def ends(self) -> int:
@@ -87,8 +88,8 @@ class Follower:
         return self.process.wait(PATIENCE_SECONDS)
 
 
-def until(reached: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def until(reached: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline, f"not reached: {what}"
         time.sleep(0.2)

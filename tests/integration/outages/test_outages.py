@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from common.contracts.contract import load
+from common.retry import OUTAGE_SECONDS
 from common.runtime.summary import Summary
 from common.services.stack import Stack
 from common.streams.kafka.address import Address
@@ -22,6 +23,7 @@ from tests.integration.outages.job import (
     LATE,
     NOBODY,
     OUTPUTS,
+    PATIENCE_SECONDS,
     Job,
     caught_up,
     check_written,
@@ -95,6 +97,25 @@ def test_a_broker_that_is_restarted_in_the_middle(
         until(lambda: caught_up(job), "the end of the input")
         assert run.process.poll() is None, run.said
         assert errors(run) == []
+    check_written(job.broker, drained(job, adstream), sessions)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("engine", ["spark", "flink"])
+def test_a_broker_that_stays_away_from_an_engine_for_longer_than_a_task_waits(
+    engine: str, job: Job, services: Stack, halves: tuple[Path, Path], adstream: Adstream, sessions: str
+) -> None:
+    produce_folder(job.broker, halves[0], INPUTS)
+    with replace(job, engine=engine).following("--retry", "10m") as run:
+        run.says("step 0:")
+        list(services.down(["kafka"]))
+        try:
+            run.says("; starting again where it was", OUTAGE_SECONDS + PATIENCE_SECONDS)
+        finally:
+            list(services.up(["kafka"]))
+        produce_folder(job.broker, halves[1], INPUTS)
+        until(lambda: caught_up(job), "the end of the input", 2 * PATIENCE_SECONDS)
+        assert run.process.poll() is None, run.said
     check_written(job.broker, drained(job, adstream), sessions)
 
 
