@@ -50,6 +50,7 @@ def main(
     assignments: Annotated[Sequence[str], Parameter(name="--set", negative="")] = (),
     strikes: int = STRIKES,
     minutes: float = 24 * 60.0,
+    go_on: Annotated[bool, Parameter(negative="")] = False,
     table_only: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Play schedules.
@@ -65,16 +66,20 @@ def main(
         assignments: Settings of the job, with `input` only.
         strikes: How many faults befall a job.
         minutes: After how many no more schedules are begun, and no more than one fault befalls a job.
-        table_only: Play nothing: show what earlier ones gave, as they are kept in build/recovery.
+        go_on: Play only those that are not kept in build/recovery, and show these with them.
+        table_only: Play nothing: show what is kept there.
     """
+    names = [pick("venue", name, VENUES) for name in venue] or list(VENUES)
+    lines = [line for line in kept(RESULTS) if line.venue in names] if go_on or table_only else []
     if table_only:
-        CONSOLE.print(table(kept(RESULTS)))
+        CONSOLE.print(table(lines))
         return ExitCode.OK
+    played_before = {(line.venue, line.job, line.seed) for line in lines}
     if (reason := disk.unavailable()) is not None:
         _tell("storage-away, storage-read-only, disk-full", f"left out ({reason})")
-    until, right, lines = time.monotonic() + 60 * minutes, True, []
-    for name in venue or VENUES:
-        place = VENUES[pick("venue", name, VENUES)]
+    until, right = time.monotonic() + 60 * minutes, all(line.right for line in lines)
+    for name in names:
+        place = VENUES[name]
         if (reason := place.unavailable()) is not None:
             _tell(name, f"left out ({reason})")
             continue
@@ -82,6 +87,8 @@ def main(
         for number in range(seeds) if seed is None else (seed,):
             if time.monotonic() > until:
                 break
+            if (name, job, number) in played_before:
+                continue
             work = _work(place, job, input, assignments, number)
             played = _played(place, work, Schedule.draw(number, faults, work.steps, strikes), until)
             lines += lines_of(played) if played else []

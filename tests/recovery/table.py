@@ -40,6 +40,11 @@ class Line:
     doubled: int
     strange: int
 
+    @property
+    def right(self) -> bool:
+        """Whether the whole run wrote what it had to."""
+        return not (self.lost or self.doubled or self.strange)
+
 
 def lines_of(played: Played) -> list[Line]:
     """The lines of a schedule."""
