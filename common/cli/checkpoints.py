@@ -186,9 +186,9 @@ def _before(spec: JobSpec) -> Manifest:
     run = Run.open(spec)
     try:
         run.check_sink(before)
+    except UnavailableError:
+        raise
     except AdstreamError as error:
-        if isinstance(error, UnavailableError):
-            raise
         raise AdstreamError(
             f"job '{spec.job}' can't go on from step {before.step} ({error.problem})",
             "restore the files of the last checkpoint from a copy, or let the job begin anew "

@@ -24,7 +24,7 @@ from common.config.jobs import report_of
 from common.contracts.contract import OPERATIONS, load
 from common.engines.launch import launch
 from common.engines.registry import ENGINES
-from common.errors import AdstreamError, ExitCode, UnavailableError
+from common.errors import ExitCode, UnavailableError
 from common.names import pick
 from common.runtime.run import Run
 from common.streams.json_text import json_lines
@@ -134,9 +134,7 @@ def compare(
             )
             try:
                 answers.append(answer(variant, checked(request)))
-            except AdstreamError as error:
-                if not isinstance(error, UnavailableError):
-                    raise
+            except UnavailableError as error:
                 missing[variant.name] = str(error)
     show(answers, missing)
     return verdict(answers)

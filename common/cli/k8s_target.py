@@ -148,9 +148,9 @@ def numbers_of(kubectl: Kubectl, pods: Sequence[Object]) -> Numbers | None:
     path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{driver.name}:{METRICS_PORT}/proxy/metrics"
     try:
         return Numbers.of(kubectl.text("get", f"--raw={path}"))
-    except AdstreamError as error:
-        if isinstance(error, UnavailableError):
-            raise
+    except UnavailableError:
+        raise
+    except AdstreamError:
         return None  # it has not opened the port yet, or is about to end
 
 

@@ -20,7 +20,7 @@ from common.config.jobs import report_of
 from common.config.layers import pairs
 from common.engines.launch import launch, only_run, save_spec
 from common.engines.registry import check, command, environment, require
-from common.errors import AdstreamError, ExitCode, UnavailableError
+from common.errors import ExitCode, UnavailableError
 from common.lineage.runs import run_of, told
 from common.retry import retry as again
 from common.runtime.checkpoint import Checkpoint
@@ -160,8 +160,8 @@ def persist(request: Request, patience: float, start: Start) -> Summary:
                 return summary
             request = ordered(request, order)
             err_line(f"going on on {request.engine}, with parallelism {request.settings['parallelism']}")
-        except AdstreamError as error:
-            if not isinstance(error, UnavailableError) or spec.mode == "batch":
+        except UnavailableError as error:
+            if spec.mode == "batch":
                 raise
             reached = next_step(spec)
             failed, step = (failed, step) if failed and reached == step else (time.monotonic(), reached)

@@ -192,9 +192,9 @@ class Checkpoint:
         """
         try:
             last = self.load()
-        except AdstreamError as error:
-            if isinstance(error, UnavailableError):
-                raise
+        except UnavailableError:
+            raise
+        except AdstreamError:
             last = None
         return next((manifest for _, manifest in self._older(last.step if last else None)), None)
 

@@ -84,8 +84,12 @@ def unpack(payload: bytes) -> pa.Table:
 
 def latest_by_partition(frames: Iterable[Frame]) -> dict[str, int]:
     """What a step's `TIME` frames say, for `Clock.observe`: partitions with events only."""
+    return latest_of((frame.partition, frame.latest) for frame in frames if frame.kind is Kind.TIME)
+
+
+def latest_of(times: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """The latest of the times (epoch ms) that are given with each partition."""
     latest: dict[str, int] = {}
-    for frame in frames:
-        if frame.kind is Kind.TIME:
-            latest[frame.partition] = max(frame.latest, latest.get(frame.partition, frame.latest))
+    for partition, time in times:
+        latest[partition] = max(time, latest.get(partition, time))
     return latest

@@ -194,8 +194,7 @@ class PlanSteps(FlatMapFunction):
         if self._passing > 0:
             self._passing -= 1
             return
-        self._complete = self._pace.complete(self._complete)
-        if self._number - self._complete >= AHEAD:
+        if self._is_ahead():
             time.sleep(POLL_SECONDS)
             return
         if not self._closed and self._run.is_stopping:
@@ -209,6 +208,12 @@ class PlanSteps(FlatMapFunction):
             yield self._behind_the_last("save")
         else:
             time.sleep(POLL_SECONDS)
+
+    def _is_ahead(self) -> bool:
+        """Whether as many turns are under way as may be; only then is it worth asking for those that are complete."""
+        if self._number - self._complete >= AHEAD:
+            self._complete = self._pace.complete(self._complete)
+        return self._number - self._complete >= AHEAD
 
     def _units(self, arrivals: Arrivals, *, saves: bool) -> Iterator[Unit]:
         """The units of a step: as many as there are readers at most, for each sends something to every bucket."""

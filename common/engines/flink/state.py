@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pyflink.common import Types
@@ -14,7 +14,7 @@ from common.operators.step import END
 from common.runtime.bucket import Inbox, Round, pack_state, unpack_state
 from common.runtime.checkpoint import BucketState, Manifest
 from common.runtime.clock import Clock
-from common.runtime.frames import Frame, pack
+from common.runtime.frames import Frame, latest_of, pack
 from common.runtime.run import BucketResult, Run
 
 
@@ -121,7 +121,8 @@ class StepBuckets(KeyedProcessFunction):
     def _step(self, arrived: list[Arrived], progress: Progress) -> tuple[Stepped, Progress]:
         turn, bucket = arrived[0].turn, arrived[0].bucket
         frames = [frame for part in arrived for frame in part.frames]
-        clock = progress.clock.ended() if turn.ended else progress.clock.observe(_latest(arrived), turn.arrived)
+        latest = latest_of(time for part in arrived for time in part.latest.items())
+        clock = progress.clock.ended() if turn.ended else progress.clock.observe(latest, turn.arrived)
         after = replace(progress, turn=progress.turn + 1, clock=clock)
         stepped = Stepped(turn, self._round.number, bucket, clock, None)
         due = progress.due <= clock.watermark or any(frame.payload for frame in frames)
@@ -144,15 +145,6 @@ class StepBuckets(KeyedProcessFunction):
             stored = self._run.checkpoint.write_state(turn.step, bucket, unpack_state(self._table.value()))
             kept, after = replace(kept, stored=stored), replace(after, saved=True)
         return replace(stepped, result=BucketResult(self._round.number, bucket, kept, counters)), after
-
-
-def _latest(arrived: Iterable[Arrived]) -> dict[str, int]:
-    """The latest event time of each partition that had an event, for `Clock.observe`."""
-    latest: dict[str, int] = {}
-    for part in arrived:
-        for partition, time in part.latest.items():
-            latest[partition] = max(time, latest.get(partition, time))
-    return latest
 
 
 def _of_turn(arrived: list[Arrived], number: int) -> tuple[list[Arrived], list[Arrived]]:

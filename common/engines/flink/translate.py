@@ -180,7 +180,7 @@ def translate(environment: StreamExecutionEnvironment, run: Run, manifest: Manif
     (
         _merged(written)
         .key_by(lambda _: 0, Types.INT())
-        .process(CompleteSteps(run, manifest), Types.LONG())
+        .process(CompleteSteps(run, manifest, Pace(run.spec.workplace) if agenda is None else None), Types.LONG())
         .name("complete steps in order")
         .uid("complete")
         .set_parallelism(1)

@@ -110,8 +110,8 @@ class Schemas:
         def attempt() -> Any:
             try:
                 answer = asked()
-            except AdstreamError as error:
-                if not isinstance(error, UnavailableError) or not self._path(name).exists():
+            except UnavailableError as error:
+                if not self._path(name).exists():
                     raise
                 _tell_once(f"{error.problem}; going on with the schemas in {self.kept}")
                 return json.loads(self._path(name).read_text())
