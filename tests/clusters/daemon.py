@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 
 PATIENCE_SECONDS = 180.0
+LIGHT_JIT = "-XX:TieredStopAtLevel=1"
+"""A Java process that lives for minutes does not earn back what the better compiler costs."""
 
 
 class Daemon:

@@ -15,14 +15,14 @@ import psutil
 from common.engines.flink.submit import environment, flink_home
 from common.runtime.spec import JobSpec
 from common.services.process import free_port
-from tests.clusters.daemon import PATIENCE_SECONDS, Daemon
+from tests.clusters.daemon import LIGHT_JIT, PATIENCE_SECONDS, Daemon
 
 CONF = """
 jobmanager: {{bind-host: localhost, rpc: {{address: localhost, port: {rpc}}}, memory: {{process: {{size: 1100m}}}}}}
 taskmanager: {{bind-host: localhost, host: localhost, numberOfTaskSlots: {slots}, memory: {{process: {{size: 1600m}}}}}}
 rest: {{address: localhost, bind-address: localhost, port: {rest}}}
 heartbeat: {{interval: 2000, timeout: 10000}}
-env: {{java: {{opts: {{all: "{opens}"}}}}}}
+env: {{java: {{opts: {{all: "{java}"}}}}}}
 """
 
 
@@ -39,9 +39,10 @@ class FlinkCluster:
         self._folder, self._rest, self._slots = folder, free_port(), slots
         variables = environment(JobSpec("sessions", "flink", "batch", "", str(folder), ""))
         opens = variables.pop("FLINK_ENV_JAVA_OPTS").split(maxsplit=1)[1]
+        java = f"{LIGHT_JIT} {opens}"
         conf = folder / "conf"
         shutil.copytree(flink_home() / "conf", conf)
-        (conf / "config.yaml").write_text(CONF.format(rpc=free_port(), rest=self._rest, opens=opens, slots=slots))
+        (conf / "config.yaml").write_text(CONF.format(rpc=free_port(), rest=self._rest, java=java, slots=slots))
         folders = {name: str(folder / name) for name in ("FLINK_LOG_DIR", "FLINK_PID_DIR")}
         Path(folders["FLINK_LOG_DIR"]).mkdir()
         self._environment = {**variables, **folders, "FLINK_CONF_DIR": str(conf)}

@@ -12,7 +12,7 @@ import psutil
 from common.engines.spark.submit import environment
 from common.runtime.spec import JobSpec
 from common.services.process import free_port
-from tests.clusters.daemon import PATIENCE_SECONDS, Daemon
+from tests.clusters.daemon import LIGHT_JIT, PATIENCE_SECONDS, Daemon
 
 LOOPBACK = "127.0.0.1"
 LEADS = "I have been elected leader"
@@ -44,7 +44,7 @@ class SparkCluster:
         self._environment = {
             **environment(JobSpec("sessions", "spark", "batch", "", "", "")),
             "SPARK_DAEMON_MEMORY": "256m",
-            "SPARK_DAEMON_JAVA_OPTS": " ".join(f"-D{name}={value}" for name, value in known.items()),
+            "SPARK_DAEMON_JAVA_OPTS": " ".join([LIGHT_JIT, *(f"-D{name}={value}" for name, value in known.items())]),
         }
         del self._environment["PYTHONPATH"]  # the code has to come with the job
         self._starts = 0

@@ -9,10 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from common.services.process import free_port
-from tests.clusters.daemon import PATIENCE_SECONDS, Daemon
+from tests.clusters.daemon import LIGHT_JIT, PATIENCE_SECONDS, Daemon
 
 SERVER = "org.apache.zookeeper.server.ZooKeeperServerMain"
 HOST = "127.0.0.1"
+TICK_MS = 500
+"""A client that is silent for 20 of them is taken for dead, however long it has asked to be waited for."""
 
 
 @contextmanager
@@ -25,9 +27,10 @@ def zookeeper(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """
     folder.mkdir(parents=True)
     port = free_port()
-    java = [f"{environment['JAVA_HOME']}/bin/java", "-Xmx128m", "-Dzookeeper.admin.enableServer=false"]
+    java = [f"{environment['JAVA_HOME']}/bin/java", "-Xmx128m", LIGHT_JIT, "-Dzookeeper.admin.enableServer=false"]
     jars = ["-cp", f"{environment['SPARK_HOME']}/jars/*"]
-    server = Daemon([*java, *jars, SERVER, str(port), str(folder / "data")], environment, folder / "zookeeper.log")
+    place = [str(port), str(folder / "data"), str(TICK_MS)]
+    server = Daemon([*java, *jars, SERVER, *place], environment, folder / "zookeeper.log")
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while b"Mode: standalone" not in _status(port):

@@ -59,7 +59,7 @@ class SparkStandby:
 
     name: str = "spark-standby"
     engine: str = "spark"
-    steps: int = 240  # ZooKeeper takes a leader for dead after a minute
+    steps: int = 96  # ZooKeeper takes a leader for dead after ten seconds
 
     def faults(self) -> tuple[str, ...]:
         return ("leader",)
