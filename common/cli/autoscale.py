@@ -81,7 +81,7 @@ def autoscale(
     log_to(sys.stderr)
     scaler = DryRun() if dry_run else ByCommand()
     if dry_run:
-        out.print("dry run: nothing is changed", highlight=False)
+        out.print("dry run: nothing is changed")
     while True:
         look(limits, output, scaler, partial(last_spec, job, output), now_ms())
         if once:

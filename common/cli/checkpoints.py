@@ -51,7 +51,7 @@ def list_(job: Job, /, *, output: LastOutput, checkpoint: LastCheckpoint = "") -
             f"{len(files):,}",
             f"{sum(sizes.get(file, 0) for file in files):,}",
         )
-    out.print(table, highlight=False)
+    out.print(table)
 
 
 @app.command
@@ -75,7 +75,7 @@ def show(job: Job, /, *, output: LastOutput, checkpoint: LastCheckpoint = "", st
     parameters = {key: value for key, value in manifest.fingerprint.items() if not key.endswith(".state")}
     contracts = {f"contract of {stream}": version for stream, version in manifest.contracts.items()}
     show_pairs(f"checkpoint of '{job}'", {**facts, "where": place.place, **parameters, **contracts})
-    out.print(streams, operators, sep="\n\n", highlight=False)
+    out.print(streams, operators, sep="\n\n")
 
 
 @app.command
@@ -89,16 +89,16 @@ def verify(job: Job, /, *, output: LastOutput, checkpoint: LastCheckpoint = "") 
     for name, manifest in _known(place):
         started, found = time.monotonic(), list(flaws(place, manifest))
         for flaw in found:
-            out.print(f"step {manifest.step}: {place.place}/{flaw.name}: {flaw.reason}", highlight=False, markup=False)
+            out.print(f"step {manifest.step}: {place.place}/{flaw.name}: {flaw.reason}")
         state = f"{len(found)} torn" if found else "whole"
         files, seconds = len(list(manifest.files())), time.monotonic() - started
-        out.print(f"step {manifest.step} ({name}): {files:,} files, {state}, {seconds:.1f} s", highlight=False)
+        out.print(f"step {manifest.step} ({name}): {files:,} files, {state}, {seconds:.1f} s")
         if found and name == MANIFEST:
             hints.append(_way_back(spec, output))
         elif found:
             hints.append(f"adstream checkpoints delete {job} --output {output} --step {manifest.step} drops it")
     for hint in hints:
-        out.print(hint, highlight=False, markup=False)
+        out.print(hint)
     return ExitCode.DIFFERENT if hints else ExitCode.OK
 
 
@@ -114,11 +114,11 @@ def delete(job: Job, /, *, output: LastOutput, checkpoint: LastCheckpoint = "", 
         last = place.load() if step is not None else None
         if last is not None and step != last.step:
             place.storage.delete([_of_step(place, step)[0]])
-            out.print(f"the checkpoint of step {step} is deleted", highlight=False)
+            out.print(f"the checkpoint of step {step} is deleted")
             return
         before = _before(spec)
         place.fall_back()
-        out.print(f"job '{job}' goes on from step {before.step}", highlight=False)
+        out.print(f"job '{job}' goes on from step {before.step}")
 
 
 @app.command(name="export")

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from cyclopts import Parameter
 from rich.table import Table
 
-from common.cli.console import following, out
+from common.cli.console import following, out, show_alarm
 from common.cli.options import Config, Format, Input, Job, Set
 from common.cli.request import Request, checked, clear, job_settings
 from common.config.jobs import report_of
@@ -180,7 +180,7 @@ def show(answers: Sequence[Answer], missing: Mapping[str, str]) -> None:
         )
     out.print(lines)
     for name, reason in missing.items():
-        out.print(f"{name}: not available ({reason})", markup=False, highlight=False)
+        out.print(f"{name}: not available ({reason})")
 
 
 def verdict(answers: Sequence[Answer]) -> int:
@@ -195,10 +195,10 @@ def verdict(answers: Sequence[Answer]) -> int:
     for other in answers[1:]:
         if other.digest != first.digest:
             stream = differing(first, other)
-            out.print(f"[bold red]DIFFERENT:[/] {first.variant.name} and {other.variant.name}, in '{stream}'")
-            out.print(first_difference(first, other), markup=False, highlight=False)
+            show_alarm("DIFFERENT:", f"{first.variant.name} and {other.variant.name}, in '{stream}'")
+            out.print(first_difference(first, other))
             return ExitCode.DIFFERENT
-    out.print(f"{len(answers)} runs, one answer", highlight=False)
+    out.print(f"{len(answers)} runs, one answer")
     return ExitCode.OK
 
 

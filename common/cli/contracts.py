@@ -34,7 +34,7 @@ def check() -> int:
         count = len(versions(stream))
         out.print(f"{stream}: {count} version{'s' if count > 1 else ''}, {'compatible' if not found else 'REFUSED'}")
         for problem in found:
-            out.print(f"  {problem}", markup=False)
+            out.print(f"  {problem}")
     return ExitCode.REFUSED if problems else ExitCode.OK
 
 

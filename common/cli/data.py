@@ -112,7 +112,7 @@ def own_csv(
         made, columns = import_csv(files, given, advertisements, output, _format(file_format))
     _show("csv", made, output, {"columns": columns.shown()})
     job = "sessions" if advertisements is None else "billing"
-    out.print(f"next: adstream run {job} --engine local --input {output} --output out", markup=False, highlight=False)
+    out.print(f"next: adstream run {job} --engine local --input {output} --output out")
 
 
 @imports.command(name="open-bandit")
@@ -238,6 +238,4 @@ def _show(dataset: str, made: Imported, output: Path, notes: Mapping[str, str] =
     for reason, count in made.rejected.items():
         err.print(
             f"{count:,} {'row' if count == 1 else 'rows'} left out, {reason}; the first: {made.examples[reason]}",
-            markup=False,
-            highlight=False,
         )

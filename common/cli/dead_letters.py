@@ -64,7 +64,7 @@ def show(
     table = Table("stream", "what is wrong", "records", "for example", box=None)
     for name, kind, count, group in counted(letters):
         table.add_row(name, kind, f"{count:,}", "\n".join(_example(letter) for letter in group[:examples]))
-    out.print(table, highlight=False, markup=False)
+    out.print(table)
 
 
 @app.command
@@ -114,7 +114,7 @@ def replay(
         table = Table("left", "at", "reason", box=None)
         for letter, reason in result.left:
             table.add_row(letter.identity.partition, str(letter.identity.offset), reason)
-        out.print(table, highlight=False, markup=False)
+        out.print(table)
     return ExitCode.DIFFERENT if result.left else ExitCode.OK
 
 

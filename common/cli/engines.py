@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.table import Table
-from rich.text import Text
 
 from common.cli.console import out
 from common.engines.registry import ENGINES, available
@@ -16,5 +15,5 @@ def engines() -> None:
     """
     table = Table("engine", "here", box=None)
     for engine in ENGINES:
-        table.add_row(engine, Text(available(engine) or "available"))
+        table.add_row(engine, available(engine) or "available")
     out.print(table)

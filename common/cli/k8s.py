@@ -11,7 +11,6 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.table import Table
-from rich.text import Text
 
 from common.cli.console import err_line, out
 from common.cli.k8s_deploy import deploy
@@ -110,16 +109,16 @@ def status(
     table = Table("pod", "part", "phase", "ready", "restarts", "why", box=None)
     for view in map(pod_view, pods):
         ready = "yes" if view.ready else "no"
-        table.add_row(view.name, view.part, view.phase, ready, str(view.restarts), Text(view.reason))
-    out.print(table, highlight=False)
+        table.add_row(view.name, view.part, view.phase, ready, str(view.restarts), view.reason)
+    out.print(table)
     for name in names:
         numbers = numbers_of(kubectl, [pod for pod in pods if pod["metadata"]["labels"][JOB] == name])
         if numbers is not None:
-            out.print(f"{name}: {told(numbers)}", highlight=False)
+            out.print(f"{name}: {told(numbers)}")
         elif name == live.name:
             err_line(f"job '{job}': no driver tells its numbers")
     if live.output:
-        out.print(f"{live.name} is live, its output is {live.output}", highlight=False)
+        out.print(f"{live.name} is live, its output is {live.output}")
 
 
 @app.command

@@ -54,7 +54,7 @@ def blue_green(release: Release) -> None:
     if is_unchanged(plain.revision(live.revision)):
         live.claimed(kubectl, output)
         end_others(plain, live.name)
-        out.print(f"{live.name} is live, and is that already", highlight=False)
+        out.print(f"{live.name} is live, and is that already")
         return
     green = _left_over(plain, live) or plain.revision(new_revision())
     checked(green)
@@ -64,10 +64,10 @@ def blue_green(release: Release) -> None:
         print(kubectl.apply(green.objects), end="")
         _caught_up(release, _Pair.of(blue, green, claim))
         claim.switched(kubectl, green.instance.revision, output_of(green.objects))
-    out.print(f"{green.instance.name} is live, its output is {output_of(green.objects)}", highlight=False)
+    out.print(f"{green.instance.name} is live, its output is {output_of(green.objects)}")
     if Live.of(kubectl, job).revision == green.instance.revision:
         print(end(kubectl, kinds_of(green.objects), live.name), end="")
-    out.print(f"{job}: released; what {live.name} wrote stays in {output}", highlight=False)
+    out.print(f"{job}: released; what {live.name} wrote stays in {output}")
 
 
 def _left_over(plain: Target, live: Live) -> Target | None:

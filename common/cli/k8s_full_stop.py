@@ -50,7 +50,7 @@ def full_stop(release: Release) -> None:
         if Live.of(kubectl, job).revision == live.revision:
             _back(there, running, release.patience)
         raise AdstreamError(f"the release of '{job}' was rolled back: {error.problem}", error.remedy) from error
-    out.print(f"{job}: released", highlight=False)
+    out.print(f"{job}: released")
 
 
 def _look(there: Target, last: Numbers, seconds: float, bounds: Bounds) -> None:

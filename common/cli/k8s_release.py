@@ -61,7 +61,7 @@ def checked(there: Target) -> None:
     kubectl.apply(objects, "--dry-run=server")
     with _config_maps(kubectl, new(objects, kubectl.get(objects))):
         _check(kubectl, check_of(objects))
-    out.print(f"{there.instance.name}: checked", highlight=False)
+    out.print(f"{there.instance.name}: checked")
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def liberate(
                 progress, freed = liberator.run(shop, progress)
                 total = total.plus(freed)
                 if pause is not None and freed.steps:
-                    err.print(f"{stream}: {freed.records:,} records", highlight=False)
+                    err.print(f"{stream}: {freed.records:,} records")
     rows = {"records": total.records, "tombstones": total.tombstones, "dead letters": total.dead_letters}
     show_pairs(f"{stream}, freed", {**rows, "steps": total.steps, "where": sink.partition("?")[0] or output})
 

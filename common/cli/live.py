@@ -75,5 +75,5 @@ class _Ticker:
         if now - then < TOLD_EVERY_SECONDS:
             return
         pace = (sent - before) / (now - then)
-        err.print(f"{sent:,} events sent, {pace:,.0f}/s, {self.behind_ms} ms behind", highlight=False)
+        err.print(f"{sent:,} events sent, {pace:,.0f}/s, {self.behind_ms} ms behind")
         self._last = (now, sent)

@@ -31,7 +31,7 @@ def job(
     """
     made = new_job(name, reads, owner, repository())
     _show(made)
-    out.print(f"now: adstream plan {name}; make lint test; then change it", highlight=False)
+    out.print(f"now: adstream plan {name}; make lint test; then change it")
 
 
 @app.command
@@ -53,9 +53,9 @@ def stream(
     """
     made = new_stream(name, owner, kind, repository())
     _show(made)
-    out.print("now: write its fields, then enter what adstream contracts check tells", highlight=False)
+    out.print("now: write its fields, then enter what adstream contracts check tells")
 
 
 def _show(made: Made) -> None:
     for path in made.paths:
-        out.print(path, highlight=False, markup=False)
+        out.print(path)

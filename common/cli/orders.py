@@ -44,7 +44,7 @@ def stop(job: Job, /, *, output: LastOutput, checkpoint: LastCheckpoint = "") ->
         raise AdstreamError(f"job '{job}' does not run", f"see {output}/_run")
     Order().give(spec.workplace)
     _await(spec, lambda: not is_running(output), "stop")
-    out.print(f"job '{job}' has stopped before step {next_step(spec)}", highlight=False)
+    out.print(f"job '{job}' has stopped before step {next_step(spec)}")
 
 
 def scale(
@@ -118,7 +118,7 @@ def change(spec: JobSpec, order: Order, caught_up: bool = False) -> int:  # noqa
     order.give(spec.workplace)
     _await(spec, lambda: not is_ordered(spec.workplace) and _is(output, goal), "go on")
     what = f"job '{spec.job}' goes on on {goal.engine}, with parallelism {goal.parallelism}"
-    out.print(f"{what}, from step {next_step(spec)}", highlight=False)
+    out.print(f"{what}, from step {next_step(spec)}")
     return ExitCode.OK
 
 

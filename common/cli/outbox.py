@@ -27,7 +27,7 @@ def create(*, database: DatabaseUrl = "") -> None:
     """
     with Database(url_of(database), read_only=False) as opened:
         relay.create(opened)
-        out.print(f"{opened.where}: the outbox is there", highlight=False)
+        out.print(f"{opened.where}: the outbox is there")
 
 
 @app.command
@@ -59,6 +59,6 @@ def publish(
             published = chosen.run()
             total = total.plus(published)
             if pause is not None and published.records:
-                err.print(f"outbox: {published.records:,} records", highlight=False)
+                err.print(f"outbox: {published.records:,} records")
     rows = {"records": total.records, "dead letters": total.dead_letters, "where": sink.partition("?")[0] or output}
     show_pairs("outbox, published", rows)

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
-from rich.text import Text
 
 from common.cli.console import out
 from common.cli.options import Config, Job, Set
@@ -56,5 +55,5 @@ def plan(
 def _show_settings(settings: JobSettings) -> None:
     table = Table("setting", "value", "what it is", box=None)
     for row in described(type(settings), settings.model_dump()):
-        table.add_row(*map(Text, row))
+        table.add_row(*row)
     out.print(table)

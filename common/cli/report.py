@@ -34,4 +34,4 @@ def report(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise AdstreamError(f"can't write '{output}' ({error.strerror})", "choose another -o") from error
-    out.print(f"report: {output} ({len(text) / 1e6:.1f} MB, {time.monotonic() - started:.1f} s)", highlight=False)
+    out.print(f"report: {output} ({len(text) / 1e6:.1f} MB, {time.monotonic() - started:.1f} s)")

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from common.cli.compare import shown_difference
-from common.cli.console import out, show_pairs
+from common.cli.console import out, show_alarm, show_pairs
 from common.cli.last import LastCheckpoint, LastOutput, last_spec
 from common.cli.options import Config, Job, Option, Set
 from common.cli.orders import stop
@@ -105,12 +105,12 @@ def _compared(live: JobSpec, replay: JobSpec) -> bool:
     same = True
     for (name, ours), (new, theirs) in zip(answers(live), answers(replay), strict=True):
         if digest(ours) == digest(theirs):
-            out.print(f"'{new}' is the same as '{name}': {ours.num_rows:,} records", highlight=False)
+            out.print(f"'{new}' is the same as '{name}': {ours.num_rows:,} records")
             continue
         same = False
         counts = f"{theirs.num_rows:,} records, not {ours.num_rows:,}"
-        out.print(f"[bold red]DIFFERENT:[/] '{new}' and '{name}' ({counts})", highlight=False)
-        out.print(shown_difference((name, ours), (new, theirs)), markup=False, highlight=False)
+        show_alarm("DIFFERENT:", f"'{new}' and '{name}' ({counts})")
+        out.print(shown_difference((name, ours), (new, theirs)))
     if taken(live) != dict(replay.until):
         out.print(f"job '{live.job}' has moved on while they were compared: what is new is in one of them only")
     return same
@@ -135,6 +135,6 @@ def _switched(live: JobSpec, replay: JobSpec) -> int:
     goes_on = replace(replay, until={}, until_caught_up=live.until_caught_up, metrics=live.metrics)
     save_spec(goes_on)
     for stream, name in goes_on.topics(goes_on.plan()).items():
-        out.print(f"'{name}' takes the place of '{stream}': let its readers follow", highlight=False)
-    out.print(f"job '{live.job}' is from now on the one with --output {goes_on.output}", highlight=False)
+        out.print(f"'{name}' takes the place of '{stream}': let its readers follow")
+    out.print(f"job '{live.job}' is from now on the one with --output {goes_on.output}")
     return show(persist(request_of(goes_on), 0.0, partial(telling, watched)), goes_on.sink)

@@ -13,7 +13,7 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
-from common.cli.console import echo, err_line, following, out, show_pairs
+from common.cli.console import echo, err_line, following, out, show_alarm, show_pairs
 from common.cli.options import Config, Format, Input, Job, Option, Output, Set, duration
 from common.cli.request import Request, checked, clear, job_settings
 from common.config.jobs import report_of
@@ -204,7 +204,7 @@ def show_checked(run: Run) -> int:
     require(run.spec.engine)
     if run.spec.sink or run.spec.input.startswith(BROKER):
         import_module("common.runtime.broker").check_permissions(run)
-    out.print(f"{run.spec.job} on {run.spec.engine}: all checks passed", highlight=False)
+    out.print(f"{run.spec.job} on {run.spec.engine}: all checks passed")
     return ExitCode.OK
 
 
@@ -233,12 +233,10 @@ def show(summary: Summary, sink: str = "") -> int:
     rows |= {"seconds": f"{summary.seconds:.1f}", "where": sink or _as_typed(output)}
     show_pairs(f"{summary.job} on {summary.engine}, {summary.mode}", rows)
     if summary.balanced:
-        out.print(f"balance: {balance(summary.metrics, summary.balance)}", highlight=False)
+        out.print(f"balance: {balance(summary.metrics, summary.balance)}")
         return ExitCode.OK
     lost = summary.metrics.get("records_in", 0) - summary.accounted
-    out.print(
-        f"[bold red]NOT BALANCED, {lost:,} records unaccounted for:[/] {balance(summary.metrics, summary.balance)}"
-    )
+    show_alarm(f"NOT BALANCED, {lost:,} records unaccounted for:", balance(summary.metrics, summary.balance))
     return ExitCode.DIFFERENT
 
 

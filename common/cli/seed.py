@@ -28,4 +28,4 @@ def seed(
     url = url_of(database)
     with Database(url, read_only=False) as opened:
         count = put(opened, [table(input, STREAM, load(STREAM))])
-        out.print(f"{count:,} advertisements are in the database at {opened.where}", highlight=False)
+        out.print(f"{count:,} advertisements are in the database at {opened.where}")

@@ -113,7 +113,7 @@ def connector(
         if anew:
             forget(chosen.endpoint("connect", "url"), job)
         start(chosen.endpoint("connect", "url"), job, config, database or chosen.endpoint("postgres", "url"))
-    out.print(f"connector '{job}' reads", highlight=False)
+    out.print(f"connector '{job}' reads")
 
 
 def _with_connector() -> tuple[str, ...]:
@@ -127,4 +127,4 @@ def _show(rows: Iterable[tuple[str, Record | None]]) -> None:
             table.add_row(name, "-", "stopped")
         else:
             table.add_row(name, str(record.pid), " ".join(record.endpoints.values()))
-    out.print(table, highlight=False)
+    out.print(table)

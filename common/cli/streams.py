@@ -44,7 +44,7 @@ def list_() -> None:
         meta = load(name).meta
         note = f"deprecated: {meta.deprecated}" if meta.deprecated else ""
         table.add_row(name, meta.kind, meta.owner, meta.namespace, str(meta.partitions), _kept(name), note)
-    out.print(table, highlight=False, markup=False)
+    out.print(table)
 
 
 @app.command
@@ -59,7 +59,7 @@ def create(*names: Streams, broker: Broker = "") -> None:
     address = address_of(broker)
     for done in admin.create(address, names):
         topic = "created" if done.topic else "there already"
-        out.print(f"{done.stream}: {topic}, {done.schemas} schemas registered", highlight=False)
+        out.print(f"{done.stream}: {topic}, {done.schemas} schemas registered")
 
 
 @app.command
@@ -70,7 +70,7 @@ def check(*names: Streams, broker: Broker = "") -> int:
     """
     problems = admin.differences(address_of(broker), names)
     for problem in problems:
-        out.print(problem, markup=False, highlight=False)
+        out.print(problem)
     if not problems:
         out.print("all is as the contracts say")
     return ExitCode.DIFFERENT if problems else ExitCode.OK
@@ -92,7 +92,7 @@ def describe(stream: Stream, /, *, broker: Broker = "") -> None:
     for partition in admin.partitions(address_of(broker), stream):
         numbers = partition.number, partition.first, partition.end, partition.end - partition.first
         table.add_row(*(str(number) for number in numbers))
-    out.print(table, highlight=False)
+    out.print(table)
 
 
 @app.command
@@ -146,10 +146,10 @@ def acl(
     table = Table("resource", "name", "operations", "why", title=f"User:{whom}", title_justify="left", box=None)
     for permission in wanted:
         table.add_row(permission.resource, permission.name, ", ".join(permission.operations), permission.why)
-    out.print(table, highlight=False)
+    out.print(table)
     if apply:
         grant(address_of(broker), whom, wanted, shared)
-        out.print(f"granted to User:{whom}", highlight=False)
+        out.print(f"granted to User:{whom}")
 
 
 @app.command
@@ -159,7 +159,7 @@ def login(name: Annotated[str, Parameter(help="The name of the login.")], /, *, 
     adstream streams login sessions-job --broker 'kafka://…&user=admin'
     """
     password = make_login(address_of(broker), name)
-    err.print(f"the password of '{name}', for ADSTREAM_KAFKA_PASSWORD:", highlight=False)
+    err.print(f"the password of '{name}', for ADSTREAM_KAFKA_PASSWORD:")
     print(password)
 
 

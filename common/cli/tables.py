@@ -9,9 +9,7 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 from cyclopts import App, Parameter
-from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from common.cli.console import out
 from common.cli.options import duration
@@ -52,7 +50,7 @@ def show(
     with _opened(output, name) as found:
         opened = care.at_version(found, version, at)
         _show(care.rows(opened, rows))
-        out.print(f"{opened.count():,} rows in version {opened.version()}", highlight=False)
+        out.print(f"{opened.count():,} rows in version {opened.version()}")
 
 
 @app.command
@@ -78,7 +76,7 @@ def history(name: Name, /, *, output: Output) -> None:
         change = ", ".join(f"{count:,} {what}" for what, count in found.change.items())
         step = "" if found.step is None else str(found.step)
         table.add_row(str(found.number), moment, found.operation, step, change)
-    out.print(table, highlight=False)
+    out.print(table)
 
 
 @app.command
@@ -97,7 +95,7 @@ def compact(
     for name in names or care.tables(TablePlace(output)):
         with _opened(output, name) as opened:
             table.add_row(name, *(f"{count:,}" for count in care.compact(opened, size * 2**20)))
-    out.print(table, highlight=False)
+    out.print(table)
 
 
 @app.command
@@ -121,7 +119,7 @@ def vacuum(
     for name in names or care.tables(TablePlace(output)):
         with _opened(output, name) as opened:
             table.add_row(name, f"{len(care.vacuum(opened, age, dry_run=dry_run)):,}")
-    out.print(table, highlight=False)
+    out.print(table)
 
 
 @contextmanager
@@ -134,7 +132,7 @@ def _opened(output: str, name: str) -> Iterator[Any]:
 
 
 def _show(rows: pa.Table) -> None:
-    table = Table(*map(escape, rows.column_names), box=None)
+    table = Table(*rows.column_names, box=None)
     for row in rows.to_pylist():
-        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
-    out.print(table, highlight=False)
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    out.print(table)
