@@ -48,7 +48,7 @@ def lag(
     """
     spec = last_spec(job, output, checkpoint)
     if not watch:
-        out.print(_lag_table(spec), highlight=False)
+        out.print(_lag_table(spec))
         return
     with Live(_lag_table(spec), console=out, auto_refresh=False) as live:
         while True:
@@ -79,7 +79,7 @@ def to_start(
 
     adstream offsets reset sessions --output out --to latest
     """
-    if not to.isdigit() and to not in get_args(Start):
+    if not to.isdecimal() and to not in get_args(Start):
         raise AdstreamError(f"--to is '{to}'", "give earliest, latest, or a time in epoch ms")
     with only_writer(output):
         offsets = Offsets.open(last_spec(job, output, checkpoint))
@@ -145,19 +145,17 @@ def reset(
         named = spec.plan().sinks if outputs else ()
         streams = [stream for stream in named if stream not in shared]
         place = spec.sink.partition("?")[0] or spec.output
-        out.print(f"checkpoint {spec.checkpoint}: dropped for good", highlight=False, markup=False)
+        out.print(f"checkpoint {spec.checkpoint}: dropped for good")
         for stream in streams:
-            out.print(f"stream '{stream}' at {place}: all its records are dropped", highlight=False, markup=False)
+            out.print(f"stream '{stream}' at {place}: all its records are dropped")
         for stream in sorted(shared.intersection(named)):
-            out.print(
-                f"stream '{stream}' at {place}: stays, as another job may write it", highlight=False, markup=False
-            )
+            out.print(f"stream '{stream}' at {place}: stays, as another job may write it")
         if not yes and not _confirmed():
             raise AdstreamError("nothing was changed")
         forget(spec)
         if streams:
             empty(spec, streams)
-        out.print(f"job '{job}' begins anew with its next run", highlight=False)
+        out.print(f"job '{job}' begins anew with its next run")
 
 
 def _lag_table(spec: JobSpec) -> Table:
@@ -189,14 +187,14 @@ def _show_moves(wanted: Mapping[str, int], offsets: Offsets) -> None:
     for name in offsets.source.partitions:
         numbers = (firsts[name], ends[name], wanted[name], taken[name])
         table.add_row(name, *map(str, numbers))
-    out.print(table, highlight=False)
+    out.print(table)
 
 
 def _assigned(texts: Sequence[str]) -> dict[str, int]:
     wanted = {}
     for text in texts:
         partition, _, offset = text.rpartition("=")
-        if not partition or not offset.isdigit():
+        if not partition or not offset.isdecimal():
             raise AdstreamError(f"'{text}' is not PARTITION=OFFSET", "write ad-views/0=1500")
         wanted[partition] = int(offset)
     if not wanted:

@@ -144,4 +144,4 @@ def _script() -> str:
 
 
 def _text(name: str) -> str:
-    return TEMPLATES.joinpath(name).read_text()
+    return TEMPLATES.joinpath(name).read_text(encoding="utf-8")

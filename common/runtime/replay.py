@@ -80,7 +80,7 @@ def start_of(text: str) -> str:
     """
     if text == "beginning":
         return "earliest"
-    if text.isdigit():
+    if text.isdecimal():
         return text
     try:
         moment = datetime.fromisoformat(text.removesuffix("Z"))

@@ -49,7 +49,7 @@ class Address:
         if parts.scheme != SCHEME or not parts.netloc or "registry" not in options:
             raise AdstreamError(f"'{url}' is not the address of a broker", "write kafka://HOST:PORT?registry=URL")
         start = options.get("start", "earliest")
-        if not start.isdigit() and start not in get_args(Start):
+        if not start.isdecimal() and start not in get_args(Start):
             raise AdstreamError(f"'{url}': start is '{start}'", "give earliest, latest, or a time in epoch ms")
         return cls(parts.netloc, options["registry"], options.get("user", ""), start)
 

@@ -17,6 +17,7 @@ def test_an_address_is_read() -> None:
         ("kafka://a:1", "'kafka://a:1' is not the address of a broker"),
         ("http://a:1?registry=http://r", "'http://a:1?registry=http://r' is not the address of a broker"),
         ("kafka://a:1?registry=r&start=soon", "start is 'soon': give earliest, latest, or a time in epoch ms"),
+        ("kafka://a:1?registry=r&start=²", "start is '²': give earliest, latest, or a time in epoch ms"),
         ("kafka://a:1?registri=r", "unknown option 'registri': did you mean 'registry'?"),
     ],
 )
