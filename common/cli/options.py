@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,9 @@ from cyclopts import Parameter
 
 from common.config.job import MOST, parse_duration
 from common.errors import AdstreamError
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/")
+"""How a URL begins as a path, in which `//` is `/`."""
 
 Job = Annotated[str, Parameter(help="A folder of `jobs`, such as sessions.")]
 Input = Annotated[
@@ -20,7 +24,15 @@ Input = Annotated[
         "kafka://HOST:PORT?registry=URL.",
     ),
 ]
-Output = Annotated[Path, Parameter(help="The folder of the output streams.")]
+
+
+def _folder(_: type, path: Path) -> None:
+    """Refuses a URL, which would be a path of this machine: `s3:/bucket/ads`, below the working folder."""
+    if _SCHEME.match(str(path)):
+        raise AdstreamError(f"--output '{path}' is the address of a storage", "give a folder of this machine")
+
+
+Output = Annotated[Path, Parameter(help="The folder of the output streams.", validator=_folder)]
 Config = Annotated[
     Path | None, Parameter(help="A YAML or TOML file with a section a job; environment and --set overrule it.")
 ]
