@@ -23,6 +23,8 @@ class ExitCode(IntEnum):
     """The suite or an engine broke; the trace is in a file beside the outputs."""
     INTERRUPTED = 130
     """Stopped by the user."""
+    UNREAD = 141
+    """Who read the output has left, as `head` does: what a shell says of a program that ends by that."""
 
 
 class AdstreamError(Exception):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.metadata import version
+from io import TextIOWrapper
 
-from cyclopts import App, CycloptsError, UnknownCommandError
+from cyclopts import App, CycloptsError, MissingArgumentError, UnknownCommandError
 
 from common.cli import (
     checkpoints,
@@ -23,9 +27,9 @@ from common.cli import (
     run,
     services,
 )
-from common.cli.console import show_error
+from common.cli.console import Printer, show_error
 from common.engines.entry import interrupt_when_terminated
-from common.errors import AdstreamError, ExitCode, UnavailableError, reason_of
+from common.errors import AdstreamError, DefectError, ExitCode, UnavailableError, reason_of
 from common.names import nearest
 
 HELP = """Ad clicks and views into sessions, conversions and bills: one topology, one answer, on every engine.
@@ -43,7 +47,7 @@ With your own CSV file of views and clicks:
     adstream run sessions --engine local --input ads --output out
 
 Exit codes: 0 done, 1 the answers differ or records are missing, 2 the request is wrong, 3 an engine
-or a service is not there, 70 a defect, 130 interrupted.
+or a service is not there, 70 a defect, 130 interrupted, 141 who read the output has left.
 """
 
 LAG = """Show how far a job is behind its input streams on a broker, by partition; it may be running.
@@ -93,7 +97,12 @@ EXTRAS = {
 """Packages that not every installation has, and the extras that bring them."""
 
 app = App(
-    name="adstream", help=HELP, help_format="markdown", version=version("adstream"), suppress_keyboard_interrupt=False
+    name="adstream",
+    help=HELP,
+    help_format="markdown",
+    version=version("adstream"),
+    suppress_keyboard_interrupt=False,
+    console=Printer(),
 )
 for command in (run.run, report.report, plan.plan, lineage.lineage, compare.compare, engines.engines):
     app.command(command)
@@ -126,6 +135,9 @@ app.command("common.cli.outbox:app", name="outbox", help="Publish what applicati
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; exits with its code."""
     interrupt_when_terminated()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # not one that was closed
+            stream.reconfigure(errors="backslashreplace")  # a character that the locale has not is no failure
     sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -133,34 +145,51 @@ def invoke(arguments: Sequence[str]) -> int:
     """Runs one command; gives its exit code. What is wrong with a request is said in one line."""
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except UnknownCommandError as error:
-        show_error(_unknown(error))
-        return ExitCode.REFUSED
-    except CycloptsError as error:
-        show_error(AdstreamError(str(error).strip().rstrip("."), f"see '{_help(error)}'"))
-        return ExitCode.REFUSED
-    except AdstreamError as error:
-        show_error(error)
-        return error.code
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRAS:
-            raise
-        remedy = f"uv sync --extra {EXTRAS[error.name]}"
-        show_error(UnavailableError(f"{error.name} is not installed", remedy))
-        return ExitCode.UNAVAILABLE
-    except OSError as error:  # a full disk, a folder without permission
-        show_error(AdstreamError(f"{error.filename or 'output'}: {reason_of(error)}"))
-        return ExitCode.REFUSED
+        print(end="", flush=True)  # what can't be written fails here, and not behind the last line of Python
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest when it ends
+        return ExitCode.UNREAD
     except KeyboardInterrupt:
         show_error(AdstreamError("interrupted"))
         return ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 Python's own code for a defect, 1, says that answers differ
+        failure = _failure(error)
+        show_error(failure)
+        return failure.code
     return code or ExitCode.OK
+
+
+def _failure(error: Exception) -> AdstreamError:
+    """What ended a command, in the words of the suite; of a defect, the trace is printed, too."""
+    match error:
+        case AdstreamError():
+            return error
+        case UnknownCommandError():
+            return _unknown(error)
+        case MissingArgumentError():
+            return _missing(error)
+        case CycloptsError():
+            return AdstreamError(str(error).strip().rstrip("."), f"see '{_help(error)}'")
+        case ModuleNotFoundError() if error.name in EXTRAS:
+            return UnavailableError(f"{error.name} is not installed", f"uv sync --extra {EXTRAS[error.name]}")
+        case OSError():  # a full disk, a folder without permission
+            return AdstreamError(f"{error.filename or 'output'}: {reason_of(error)}")
+    traceback.print_exception(error)
+    return DefectError(f"a defect of adstream ({type(error).__name__})", "report it, with the lines above")
 
 
 def _unknown(error: UnknownCommandError) -> AdstreamError:
     """Which command there is none of, and the nearest to it, as for all other names."""
     name = next(iter(error.unused_tokens or ()), "")
     return AdstreamError(f"unknown command '{name}'", nearest(name, (n for n in error.app or () if n[:1] != "-")))
+
+
+def _missing(error: MissingArgumentError) -> AdstreamError:
+    """Which argument is missing, or is one without its value; an option that was misspelt may be meant by it."""
+    name = error.keyword or (error.argument.name if error.argument else "an argument")
+    typed = get_close_matches(name, error.unused_tokens or (), n=1)
+    remedy = f"did you mean it by '{typed[0]}'?" if typed else f"give it one; see '{_help(error)}'"
+    return AdstreamError(f"{name} has no value", remedy)
 
 
 def _help(error: CycloptsError) -> str:

@@ -55,8 +55,47 @@ def test_an_unknown_command_is_refused_with_the_nearest(adstream: Adstream) -> N
 def test_a_run_without_its_options_is_refused_with_where_to_read(adstream: Adstream) -> None:
     said = adstream("run", "sessions")
     assert said.code == ExitCode.REFUSED
-    assert "--engine" in said.error
-    assert "see 'adstream run --help'" in said.error
+    assert said.error == "adstream: --engine has no value: give it one; see 'adstream run --help'"
+    assert adstream("run").error == "adstream: JOB has no value: give it one; see 'adstream run --help'"
+    assert "--output has no value" in adstream("generate-catalogue", "--output").error
+    assert adstream("run", "sessions", "--engin", "local").error.endswith(
+        "--engine has no value: did you mean it by '--engin'?"
+    )
+
+
+def test_an_output_that_is_no_folder_of_this_machine_is_refused(adstream: Adstream, ads: Path) -> None:
+    said = adstream("run", "sessions", "--engine", "local", "--input", ads, "--output", "s3://bucket/out")
+    assert said.code == ExitCode.REFUSED
+    assert (
+        said.error == "adstream: --output 's3:/bucket/out' is the address of a storage: give a folder of this machine"
+    )
+    assert not Path("s3:").exists()
+
+
+def test_a_defect_has_a_code_of_its_own_and_a_trace(adstream: Adstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.cli.engines.available", lambda _: 1 / 0)
+    said = adstream("engines")
+    assert said.code == ExitCode.DEFECT
+    assert "ZeroDivisionError: division by zero" in said.err
+    assert said.err.splitlines()[-1].startswith("adstream: a defect of adstream (ZeroDivisionError): ")
+
+
+@pytest.mark.parametrize("command", ["lineage", "--help"])
+def test_a_reader_that_leaves_is_no_failure_that_is_told(command: str) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-m", "common.cli.main", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    run.stdout.close()
+    assert run.stderr is not None
+    assert (run.stderr.read(), run.wait()) == ("", ExitCode.UNREAD)
+
+
+def test_a_character_that_the_locale_has_not_is_printed_as_its_number() -> None:
+    line = [sys.executable, "-m", "common.cli.main", "lineage", "--stream", "ad-views"]
+    run = subprocess.run(line, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False)
+    assert (run.returncode, run.stderr) == (ExitCode.OK, b"")
+    assert rb" \u2192 " in run.stdout
 
 
 def test_a_shell_learns_to_complete(adstream: Adstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
