@@ -37,6 +37,9 @@ class Dedupe:
         ttl: How long after an event one of the same id is a repetition, and how long before it, in ms.
         grace: How far an event may be behind the watermark and still be taken, in ms.
         limit: How many events a bucket remembers; beyond it the oldest are forgotten too early, and counted.
+
+    Raises:
+        ValueError: `ttl` is not positive.
     """
 
     event_schema: pa.Schema
@@ -46,6 +49,10 @@ class Dedupe:
     limit: int = 1_000_000
 
     state_key: None = None
+
+    def __post_init__(self) -> None:
+        if self.ttl < 1:
+            raise ValueError(f"a ttl of {self.ttl} ms makes no two events one: the least is 1 ms")
 
     @property
     def state_schema(self) -> pa.Schema:

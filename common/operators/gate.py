@@ -52,6 +52,9 @@ class Gate:
         kinds: The kinds that are waited for; an event of another kind is counted as `ignored`.
         within: How long after a round's first event the others may follow, in ms; exactly that is in time.
         grace: How far an event may be behind the watermark and still be taken, in ms.
+
+    Raises:
+        ValueError: `within` is negative.
     """
 
     event_schema: pa.Schema
@@ -62,6 +65,10 @@ class Gate:
     grace: int = field(default=1_800_000, metadata={"unit": "ms"})
 
     state_key: None = None
+
+    def __post_init__(self) -> None:
+        if self.within < 0:
+            raise ValueError(f"a round can't end {-self.within} ms before its first event: within is at least 0")
 
     @property
     def state_schema(self) -> pa.Schema:

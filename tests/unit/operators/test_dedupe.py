@@ -148,3 +148,9 @@ def test_the_late_limit_is_exact(time: int, late: bool) -> None:
 def test_everything_is_forgotten_at_the_end() -> None:
     (step,) = play(Dedupe(SCHEMA, IDS), [([event(1)], Watermarks(BEGINNING, END))])
     assert step.state.num_rows == 0
+
+
+@pytest.mark.parametrize("ttl", [0, -1])
+def test_a_ttl_that_makes_no_two_events_one_is_refused(ttl: int) -> None:
+    with pytest.raises(ValueError, match=f"a ttl of {ttl} ms"):
+        Dedupe(SCHEMA, IDS, ttl=ttl)

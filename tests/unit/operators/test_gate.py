@@ -220,3 +220,8 @@ def test_kinds_may_be_numbers() -> None:
     batch = [{"order": "a", "kind": kind, "eventTime": 1, "note": None} for kind in (1, 0)]
     (step,) = play(gate, [(batch, Watermarks(BEGINNING, END))])
     assert [e["kind"] for e in step.outputs["complete"].to_pylist()[0]["events"]] == [0, 1]
+
+
+def test_a_round_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 ms before its first event"):
+        Gate(SCHEMA, "order", "kind", KINDS, within=-1)
