@@ -29,7 +29,8 @@ def _alike(left: Any, right: Any) -> tuple[Any, Any]:
 
 
 def _in(value: Any, *choices: pa.Scalar) -> Any:
-    chosen = pa.array([choice.as_py() for choice in choices], value.type)
+    alike = map(_number, choices) if pa.types.is_floating(value.type) else choices
+    chosen = pa.array([choice.as_py() for choice in alike], value.type)
     return pc.if_else(pc.is_valid(value), pc.is_in(value, value_set=chosen), None)
 
 

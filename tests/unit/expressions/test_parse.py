@@ -173,6 +173,7 @@ ROW = {
         ("4611686018427387904 * 4611686018427387904", None),
         ("4611686018427387904 == 4611686018427387904.0", True),
         ("value.advertisementId in (7.0, 2.5)", True),
+        ("value.seconds in (9007199254740993, 1.5)", True),
         ("integer(value.seconds)", 1),
         ("integer(-1.5)", -1),
         ("integer(1e300)", None),
