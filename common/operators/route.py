@@ -225,9 +225,9 @@ def _narrowed(array: pa.Array, wanted: pa.DataType, path: str, wrong: dict[int, 
     """The array in a type of 32 bits, where that is wanted; what is too large for it is noted in `wrong`."""
     if not (pa.types.is_int32(wanted) or pa.types.is_float32(wanted)):
         return array
-    most = 2.0**31 - 1 if pa.types.is_int32(wanted) else float(np.finfo(np.float32).max)
+    limits = np.iinfo(np.int32) if pa.types.is_int32(wanted) else np.finfo(np.float32)
     numbers = array.cast(pa.float64(), safe=False)
-    fits = pc.and_(pc.less_equal(numbers, most), pc.greater_equal(numbers, -most))
+    fits = pc.and_(pc.less_equal(numbers, float(limits.max)), pc.greater_equal(numbers, float(limits.min)))
     for row in np.flatnonzero(_mask(pc.fill_null(pc.invert(fits), False))).tolist():
         wrong[row] = f"{path} is {array[row].as_py()}, too large for its type"
     return pc.if_else(fits, array, None).cast(wanted)

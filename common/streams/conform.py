@@ -132,6 +132,8 @@ class _Judge:
 
     def column(self, array: pa.Array, wanted: pa.Field, place: _Place) -> pa.Array:
         """The array in the wanted type; what breaks a rule is noted."""
+        if pa.types.is_null(array.type):
+            array = pa.nulls(len(array), wanted.type)
         if array.null_count and not wanted.nullable:
             why = f", but '{self.contract.stream}' has no tombstones" if place.path == "value" else ""
             self._note(array, array.is_null(), place, lambda _: f"{place.path} is null{why}")

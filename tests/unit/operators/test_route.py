@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import pickle
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.contracts.contract import load
 from common.expressions.parse import parse, parse_predicate
 from common.operators.buckets import split_by_bucket
-from common.operators.route import FILTERED, REST, Assign, Branch, Route, Rule, Rules
+from common.operators.route import FILTERED, NO_STATE, REST, Assign, Branch, Route, Rule, Rules
 from common.operators.step import BEGINNING, END, Watermarks
 from common.streams.columns import timestamps_to_ms
 
@@ -152,16 +154,35 @@ def test_what_is_not_routed_is_kept_as_it_came() -> None:
     assert rest["eventTime"] == 5
 
 
-def test_numbers_too_large_for_the_branch_are_refused() -> None:
-    letters = load("dead-letters")
-    wide = Rules(
-        SOURCE,
-        parse_predicate("True", SOURCE.arrow, "p"),
-        (Branch(letters, (rule("True", "key", "key", "key", "0", "value.advertisementId", "None", "key"),)),),
-    )
-    record = {"key": "c1", "value": {"eventId": "1", "type": "x", "createdEventTime": 5, "advertisementId": 2**31}}
-    step = Route(wide).step(Route(wide).state_schema.empty_table(), Assign(wide)(table_of([record])), Watermarks())
-    assert step.outputs["unrouted"]["reason"].to_pylist() == ["value.records is 2147483648, too large for its type"]
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (2**31, "value.records is 2147483648, too large for its type"),
+        (-(2**31), "value.raw is null"),
+        (-(2**31) - 1, "value.records is -2147483649, too large for its type"),
+    ],
+)
+def test_numbers_too_large_for_the_branch_are_refused(number: int, reason: str) -> None:
+    letters = everything_to("dead-letters", "key", "key", "key", "0", "value.advertisementId", "None", "key")
+    record = {"key": "c1", "value": {"eventId": "1", "type": "x", "createdEventTime": 5, "advertisementId": number}}
+    assert made(letters, record)["unrouted"]["reason"].to_pylist() == [reason]
+
+
+def test_a_record_in_a_record_may_be_none() -> None:
+    bare = everything_to("promotions", "value.advertisementId", "key", "value.type", "None", "None")
+    record = {"key": "c1", "value": {"eventId": "1", "type": "x", "createdEventTime": 5, "advertisementId": 7}}
+    value = {"name": "c1", "type": "x", "campaign": None, "customer": None}
+    assert made(bare, record)["promotions"].to_pylist() == [{"key": 7, "value": value}]
+
+
+def everything_to(stream: str, key: str, *value: str) -> Rules:
+    branch = Branch(load(stream), (rule("True", key, *value),))
+    return Rules(SOURCE, parse_predicate("True", SOURCE.arrow, "p"), (branch,))
+
+
+def made(rules: Rules, record: Record) -> Mapping[str, pa.Table]:
+    """What becomes of a record."""
+    return Route(rules).step(NO_STATE.empty_table(), Assign(rules)(table_of([record])), Watermarks()).outputs
 
 
 def test_rules_reach_workers_as_they_are() -> None:
