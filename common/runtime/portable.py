@@ -10,10 +10,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from zlib import crc32
 
 import numpy as np
@@ -48,6 +49,8 @@ OFFSETS = pa.schema(
     ]
 )
 WATERMARKS = pa.schema([("partition", pa.string()), ("latest", pa.int64()), ("heard", pa.int64())])
+Due: TypeAlias = dict[tuple[int, int], tuple[int, dict[str, int]]]
+"""When each bucket is due, and its gauges, by round and bucket."""
 DUE = pa.schema([("round", pa.int32()), ("bucket", pa.int32()), ("due", pa.int64()), ("gauges", pa.string())])
 
 
@@ -85,8 +88,8 @@ def export(checkpoint: Checkpoint, plan: Plan, manifest: Manifest, folder: Path)
 def bring_in(folder: Path, checkpoint: Checkpoint, plan: Plan, start: Manifest) -> Manifest:
     """Makes a checkpoint of what `export` wrote, in as many buckets as the job has now.
 
-    Where that is another number than before, every bucket is stepped with the next step, which finds out anew what it
-    has due.
+    Where that is another number than before, every bucket that holds something is stepped with the next step, which
+    finds out anew what it has due, and how much it holds; until then one of them tells that for all.
 
     Args:
         folder: The tables.
@@ -108,7 +111,8 @@ def bring_in(folder: Path, checkpoint: Checkpoint, plan: Plan, start: Manifest) 
     check(kept, start, str(folder))
     tables = {name: _table(folder, name, told) for name, told in content["tables"].items()}
     held = {stage.id: _by_bucket(tables[stage.id], stage, len(start.rounds[0]), same=same) for stage in plan.stages}
-    due = _due(tables["buckets"]) if same else {}
+    due = _due(tables["buckets"])
+    due = due if same else _due_at_once(due, plan, held)
     rounds = tuple(
         tuple(_bucket(checkpoint, plan, kept.step, number, bucket, held, due) for bucket in range(len(buckets)))
         for number, buckets in enumerate(start.rounds)
@@ -127,7 +131,7 @@ def _bucket(
     number: int,
     bucket: int,
     held: Mapping[str, Mapping[int, pa.Table]],
-    due: Mapping[tuple[int, int], tuple[int, dict[str, int]]],
+    due: Due,
 ) -> BucketState:
     """Writes what a bucket holds in a round."""
     state: dict[str, Kept] = {}
@@ -159,10 +163,20 @@ def _by_bucket(table: pa.Table, stage: Stage, buckets: int, *, same: bool) -> Ma
     """The rows of a stage's state by their bucket: the one they were in, or that of their key.
 
     A row without a key tells something of all keys, so every bucket gets it, as it got what the row was made from.
+
+    Raises:
+        AdstreamError: The rows go to other buckets, but don't tell by which key.
     """
+    if not table.num_rows:
+        return {}
     schema = stage.operator.state_schema
     state = retyped(table.drop_columns(BUCKET), schema)
     if not same:
+        if stage.key not in schema.names:
+            raise AdstreamError(
+                f"operator '{stage.id}' keeps no '{stage.key}', by which rows find their bucket",
+                "keep the number of buckets",
+            )
         keyless = state.filter(pc.is_null(state[stage.key]))
         keyed = split_by_bucket(state.filter(pc.is_valid(state[stage.key])), stage.key, buckets)
         if not keyless.num_rows:
@@ -238,6 +252,19 @@ def _rows(manifest: Manifest) -> Iterator[dict[str, Any]]:
             yield {"round": number, "bucket": bucket, "due": kept.due, "gauges": json.dumps(dict(kept.gauges))}
 
 
-def _due(buckets: pa.Table) -> dict[tuple[int, int], tuple[int, dict[str, int]]]:
+def _due(buckets: pa.Table) -> Due:
     rows = buckets.to_pylist()
     return {(row["round"], row["bucket"]): (row["due"], json.loads(row["gauges"])) for row in rows}
+
+
+def _due_at_once(before: Due, plan: Plan, held: Mapping[str, Mapping[int, pa.Table]]) -> Due:
+    """The gauges of each round, added up, on one of its new buckets: one that is stepped next, as it holds something."""
+    totals: dict[int, Counter[str]] = defaultdict(Counter)
+    for (number, _), (_, gauges) in before.items():
+        totals[number].update(gauges)
+    due: Due = {}
+    for number, stages in enumerate(plan.rounds):
+        buckets = [bucket for stage in stages for bucket in held[stage.id]]
+        if buckets:
+            due[number, min(buckets)] = (BEGINNING, dict(totals[number]))
+    return due

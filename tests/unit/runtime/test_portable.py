@@ -19,6 +19,7 @@ from common.runtime.clock import Clock
 from common.runtime.compatible import contract_versions
 from common.runtime.inspection import flaws
 from common.runtime.portable import bring_in, export
+from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.streams.materialise import digest, table
 
@@ -84,6 +85,7 @@ def test_a_job_goes_on_from_tables_in_any_number_of_buckets(
     moved = replace(first, checkpoint=str(tmp_path / "moved"), settings={**first.settings, "buckets": buckets})
     kept = bring_in(tmp_path / "tables", Checkpoint(moved.checkpoint), moved.plan(), begins(moved))
     assert list(flaws(Checkpoint(moved.checkpoint), kept)) == []
+    assert Run.open(moved).metrics(kept) == Run.open(first).metrics(manifest), "as before, until the next step"
     summary = run(replace(moved, drain=True))
     whole = replace(spec_of(tmp_path, ads, "whole"), drain=True)
     assert dict(summary.metrics) == dict(run(whole).metrics)
@@ -110,6 +112,15 @@ def test_what_is_known_of_all_keys_reaches_every_bucket(buckets: int, tmp_path: 
     write(changes / "2.jsonl", before)  # they come again, from before the truncation
     run(moved)
     assert table(moved.output, "advertisements", load("advertisements"))["key"].to_pylist() == [99]
+
+
+@pytest.mark.parametrize("job", ["land", "routing"])
+@pytest.mark.parametrize("buckets", [4, 8])
+def test_a_job_without_state_goes_to_other_buckets_too(job: str, buckets: int, tmp_path: Path) -> None:
+    spec = JobSpec(job, "local", "stream", "", "", str(tmp_path / "kept"), settings={"buckets": 4})
+    export(Checkpoint(spec.checkpoint), spec.plan(), replace(begins(spec), step=3), tmp_path / "tables")
+    moved = replace(spec, settings={"buckets": buckets})
+    assert bring_in(tmp_path / "tables", Checkpoint(spec.checkpoint), moved.plan(), begins(moved)).step == 3
 
 
 def change(op: str, id_: int | None, place: int) -> dict[str, object]:
