@@ -143,7 +143,7 @@ def clear(run: Run) -> None:
     lock = spec.mode == "batch" and spec.workplace.is_dir()
     with only_writer(spec.workplace, "checkpoint") if lock else nullcontext():
         run.sink.clear()
-        run.checkpoint.clear()
+        run.checkpoint.clear(spec.workplace)
 
 
 def _checkpoint(request: Request) -> str:

@@ -32,7 +32,7 @@ from common.operators.step import END, Operator
 from common.runtime.bucket import Kept
 from common.runtime.clock import Clock
 from common.runtime.keyed import STATE, Segments, Stored, check_sum, state_file, unreadable
-from common.storage import Storage, storage_at
+from common.storage import Folder, Storage, storage_at
 from common.streams.folder import Position
 from common.streams.source import PLANS
 from common.topology.plan import Plan, Stage
@@ -337,10 +337,15 @@ class Checkpoint:
         except FileNotFoundError:
             return False
 
-    def clear(self) -> None:
-        """Forgets everything: the next run begins with its first step."""
+    def clear(self, workplace: Path) -> None:
+        """Forgets everything: the next run begins with its first step.
+
+        Args:
+            workplace: The folder of the job's numbers; the checkpoint's own, where that is a folder.
+        """
         self._there = False
-        self.storage.delete((MANIFEST, METRICS, HISTORY, BEGUN))
+        self.storage.delete((MANIFEST, BEGUN))
+        Folder(str(workplace)).delete((METRICS, HISTORY))
         for folder in (RETAINED, STATE, PLANS):
             self.storage.clear(folder)
 

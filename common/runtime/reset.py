@@ -22,7 +22,7 @@ def forget(spec: JobSpec) -> None:
     # The internal streams first: without a checkpoint, but with the marker of its last step, a job refuses to run.
     if spec.sink.startswith(BROKER):
         topics.recreate(Address.parse(spec.sink), topics.internal_topics(spec.identity))
-    Checkpoint(spec.checkpoint).clear()
+    Checkpoint(spec.checkpoint).clear(spec.workplace)
 
 
 def empty(spec: JobSpec, streams: Iterable[str]) -> None:

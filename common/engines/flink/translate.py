@@ -58,11 +58,11 @@ def _batch(run: Run) -> Summary:
     started = time.monotonic()
     run.sink.clear()
     scratch = Checkpoint(Path(run.spec.output, "_run", "flink"))
-    scratch.clear()
+    scratch.clear(Path(scratch.place))
     run = replace(run, spec=replace(run.spec, checkpoint=scratch.place), checkpoint=scratch)
     _execute(run, run.kept(), batch_agenda(run), {})
     metrics = run.metrics(run.kept())
-    scratch.clear()
+    scratch.clear(Path(scratch.place))
     return run.summary(metrics, started, steps=1, watermark=END)
 
 

@@ -62,7 +62,7 @@ def test_a_job_that_is_let_begin_anew_begins_anew(spec: JobSpec) -> None:
     Killed(killed).when(steps=40)
     before = Run.open(killed)
     before.sink.clear()
-    before.checkpoint.clear()
+    before.checkpoint.clear(before.spec.workplace)
     summary = run(killed)
     reference = end_on("local", replace(killed, options={}))
     assert first_step(killed) == 0, "what Flink had kept was used"

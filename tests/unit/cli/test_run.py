@@ -119,7 +119,7 @@ def test_a_run_that_ended_before_anything_was_saved_goes_on_in_its_own_output(
     again = adstream(*line, "--output", out)
     assert again.code == ExitCode.OK and "step 0:" in again.err
     assert values(again.out)["sessions"] == "2"
-    Checkpoint(str(out / "_checkpoint")).clear()
+    Checkpoint(str(out / "_checkpoint")).clear(out / "_checkpoint")
     assert adstream(*line, "--output", out).code == ExitCode.REFUSED
 
 

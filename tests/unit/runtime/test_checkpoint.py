@@ -115,7 +115,7 @@ def test_a_torn_state_is_refused(tmp_path: Path) -> None:
 def test_clear_forgets_everything(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path)
     checkpoint.save(replace(start(), rounds=((written(checkpoint, 0, 0), BucketState()),)))
-    checkpoint.clear()
+    checkpoint.clear(tmp_path)
     assert checkpoint.load() is None
     assert not list(tmp_path.rglob("*.parquet"))
 

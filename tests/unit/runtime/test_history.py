@@ -49,5 +49,5 @@ def test_the_oldest_steps_go_and_the_file_stays_small(tmp_path: Path) -> None:
 
 def test_a_job_that_begins_anew_has_no_steps(tmp_path: Path) -> None:
     taken(0).append(tmp_path)
-    Checkpoint(tmp_path).clear()
+    Checkpoint(tmp_path).clear(tmp_path)
     assert taken_steps(tmp_path) == []

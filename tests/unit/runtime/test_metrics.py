@@ -44,7 +44,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     after = Metrics().after(manifest(1, 0), {"late": 3, "sessions_open": 7}, now=5)
     after.save(tmp_path / "kept")
     assert Metrics.load(tmp_path / "kept") == after
-    Checkpoint(tmp_path / "kept").clear()
+    Checkpoint(tmp_path / "kept").clear(tmp_path / "kept")
     assert Metrics.load(tmp_path / "kept") == Metrics()
 
 

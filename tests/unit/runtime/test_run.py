@@ -13,6 +13,9 @@ from common.contracts.contract import load
 from common.engines.local.translate import run
 from common.errors import AdstreamError
 from common.runtime.checkpoint import Checkpoint
+from common.runtime.history import TakenStep, taken_steps
+from common.runtime.metrics import Metrics
+from common.runtime.reset import forget
 from common.runtime.run import Run
 from common.runtime.spec import JobSpec
 from common.streams.materialise import records, table
@@ -98,3 +101,13 @@ def test_a_job_that_was_drained_takes_no_more(spec: JobSpec) -> None:
     with pytest.raises(AdstreamError, match="the input of this job has ended"):
         run(spec)
     assert [batch.num_rows for batch in records(spec.output, "late-events", load("late-events"))] == []
+
+
+def test_numbers_beside_a_checkpoint_that_is_no_folder_are_forgotten_with_it(spec: JobSpec, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    remote = replace(spec, checkpoint=f"file://{tmp_path}/store")
+    Metrics(steps=3).save(remote.workplace)
+    TakenStep(step=2, completed=1).append(remote.workplace)
+    forget(remote)
+    assert Metrics.load(remote.workplace) == Metrics()
+    assert taken_steps(remote.workplace) == []
