@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -77,6 +77,9 @@ class Columns:
     clicked: str = ""
     action: str = ""
 
+    def __post_init__(self) -> None:
+        _check_apart(self.roles)
+
     @classmethod
     def of(cls, names: Sequence[str], given: Mapping[str, str], where: Path) -> Columns:
         """The columns of a file.
@@ -108,11 +111,15 @@ class Columns:
         """The column that tells views from clicks."""
         return self.clicked or self.action
 
+    @property
+    def roles(self) -> dict[str, str]:
+        """The column of each role."""
+        mark = "clicked" if self.clicked else "action"
+        return {"user": self.user, "time": self.time, "advertisement": self.advertisement, mark: self.mark}
+
     def shown(self) -> str:
         """Which column holds what, for people."""
-        roles = {"user": self.user, "time": self.time, "advertisement": self.advertisement}
-        roles["clicked" if self.clicked else "action"] = self.mark
-        return ", ".join(f"{role}={column}" for role, column in roles.items())
+        return ", ".join(f"{role}={column}" for role, column in self.roles.items())
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,9 @@ class Descriptions:
     advertisement: str
     name: str
     type: str
+
+    def __post_init__(self) -> None:
+        _check_apart(asdict(self))
 
 
 def import_csv(
@@ -143,7 +153,7 @@ def import_csv(
         period: How much event time one file holds, in ms.
 
     Raises:
-        AdstreamError: A column is not there, no row can be used, or as `import_dataset`.
+        AdstreamError: A column is not there or has two roles, no row can be used, or as `import_dataset`.
     """
     if not files:
         raise AdstreamError("no CSV file was named", "adstream import csv events.csv --output ads")
@@ -226,6 +236,16 @@ def _usual(role: str, names: Sequence[str]) -> str:
     """The column that is usually called so; empty for none."""
     plain = {"".join(c for c in name.lower() if c.isalnum()): name for name in reversed(names)}
     return next((plain[usual] for usual in USUAL[role] if usual in plain), "")
+
+
+def _check_apart(roles: Mapping[str, str]) -> None:
+    """Refuses a column that has two roles."""
+    for column in filter(None, roles.values()):
+        both = [role for role, of in roles.items() if of == column]
+        if len(both) > 1:
+            raise AdstreamError(
+                f"column '{column}' can't be both {' and '.join(both)}", f"name another: --{both[-1]} COLUMN"
+            )
 
 
 def _kind_of_advertisements(path: Path | None, given: Mapping[str, str]) -> tuple[CsvKind, Descriptions]:

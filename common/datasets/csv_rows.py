@@ -92,12 +92,15 @@ def kind_of(path: Path, kinds: Sequence[CsvKind]) -> CsvKind:
 
 
 def header(path: Path, delimiter: str = ",") -> list[str]:
-    """The names of a file's columns; none of an empty file.
+    """The names of a file's columns, without blanks around them; none of an empty file.
 
     Raises:
-        AdstreamError: The file can't be read.
+        AdstreamError: The file can't be read, or is not text in UTF-8.
     """
-    return [name.strip() for name in next(csv.reader(first_lines(path), delimiter=delimiter), [])]
+    names = [name.strip() for name in next(csv.reader(first_lines(path), delimiter=delimiter), [])]
+    if any("\0" in name for name in names):
+        raise AdstreamError(f"{path} is not text in UTF-8", "save it as UTF-8; UTF-16 is not read")
+    return names
 
 
 def first_lines(path: Path) -> list[str]:
@@ -123,7 +126,7 @@ def read_rows(path: Path, kind: CsvKind, rejected: Rejected) -> Iterator[pa.Tabl
         rejected: Is told of the others.
 
     Returns:
-        Tables of `int64` and `string` columns without nulls, named as in the file.
+        Tables of `int64` and `string` columns without nulls, named as `header` tells; blanks around a value don't count.
 
     Raises:
         AdstreamError: The file ends within its compression, or is not CSV at all.
@@ -137,7 +140,10 @@ def read_rows(path: Path, kind: CsvKind, rejected: Rejected) -> Iterator[pa.Tabl
     try:
         reader = pcsv.open_csv(
             str(path),
-            read_options=pcsv.ReadOptions(block_size=BLOCK_BYTES),
+            # The names as they were told of the file: without the blanks around them.
+            read_options=pcsv.ReadOptions(
+                block_size=BLOCK_BYTES, column_names=header(path, kind.delimiter), skip_rows=1
+            ),
             parse_options=pcsv.ParseOptions(delimiter=kind.delimiter, invalid_row_handler=skip),
             convert_options=pcsv.ConvertOptions(
                 check_utf8=False,
@@ -147,7 +153,7 @@ def read_rows(path: Path, kind: CsvKind, rejected: Rejected) -> Iterator[pa.Tabl
         )
         for batch in reader:
             yield _typed(pa.table(batch), kind, path.name, rejected)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise AdstreamError(
             f"{path} can't be read as CSV ({reason_of(error)})", "give the CSV files of the dataset"
         ) from None
@@ -155,6 +161,7 @@ def read_rows(path: Path, kind: CsvKind, rejected: Rejected) -> Iterator[pa.Tabl
 
 def _typed(rows: pa.Table, kind: CsvKind, file: str, rejected: Rejected) -> pa.Table:
     good = np.ones(rows.num_rows, dtype=np.bool_)
+    rows = pa.table({name: pc.ascii_trim_whitespace(rows[name]) for name in kind.columns})
     for name in kind.columns:
         column = rows[name].combine_chunks()
         ours = _whole_numbers(column) if name in kind.integers else _texts(column)

@@ -106,6 +106,7 @@ def test_a_moment_is_the_same_in_every_form(moment: datetime, hours: int) -> Non
         ("user,ad,time,click", {"user": "usr"}, "has no column 'usr': did you mean 'user'?"),
         ("user,ad,time,x", {}, "does not tell views from clicks .* add --clicked COLUMN"),
         ("user,ad,time,click", {"clicked": "click", "action": "click"}, "leave one of them out"),
+        ("user,ad,time,click", {"user": "ad"}, "column 'ad' can't be both user and advertisement: name another"),
         ("user,ad,time,click", {}, "no row can be used: 1 are left out as .*'time' is no time, the first of them 'c'"),
         ("", {}, "it has none"),
     ],

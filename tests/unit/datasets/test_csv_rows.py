@@ -94,3 +94,16 @@ def test_a_file_cut_short_is_one_line(tmp_path: Path) -> None:
     path = write(tmp_path, gzip.compress(b"user,time,ad\n" + b"a,1,2\n" * 100_000)[:-200], "x.csv.gz")
     with pytest.raises(AdstreamError, match="can't be read as CSV"):
         rows_of(path)
+
+
+def test_blanks_around_names_and_values_do_not_count(tmp_path: Path) -> None:
+    path = write(tmp_path, b"user, time , ad\nann, 5, 7\n bob ,6 ,8\n , 1, 2\n")
+    assert kind_of(path, [SHOWN, ADS]) == SHOWN
+    rows, rejected = rows_of(path)
+    assert rows == [{"time": 5, "ad": 7, "user": "ann"}, {"time": 6, "ad": 8, "user": "bob"}]
+    assert rejected.counts == {"x.csv: 'user' is not text": 1}
+
+
+def test_a_file_in_utf_16_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdstreamError, match="is not text in UTF-8"):
+        kind_of(write(tmp_path, "user,time,ad\nann,5,7\n".encode("utf-16")), [SHOWN, ADS])
