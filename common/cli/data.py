@@ -11,7 +11,7 @@ from typing import Annotated, cast, get_args
 from cyclopts import App, Parameter
 
 from common.cli.console import err, out, show_pairs
-from common.cli.options import Output
+from common.cli.options import Output, duration
 from common.config.layers import Value, validated
 from common.datasets.catalogue import CatalogueSettings
 from common.datasets.catalogue import generate_catalogue as make_catalogue
@@ -28,6 +28,7 @@ from common.names import pick
 FileFormatOption = Annotated[str, Parameter(name="--format", help="What the files are: jsonl, avro or parquet.")]
 Files = Annotated[Path, Parameter(help="The CSV files, in any order.")]
 
+Period = Annotated[str, Parameter(help="How much event time a file holds, such as 30d; each is a step in stream mode.")]
 OptionalOutput = Annotated[Path | None, Parameter(help="The folder of the streams.", show_default=False)]
 ToKafka = Annotated[
     str,
@@ -78,6 +79,7 @@ def own_csv(
     name: Column = "",
     type: Column = "",  # noqa: A002 the option's name
     file_format: FileFormatOption = "jsonl",
+    period: Period = "1d",
 ) -> None:
     """Make streams of your own CSV files of views and clicks.
 
@@ -109,14 +111,14 @@ def own_csv(
     roles = {"user": user, "time": time, "advertisement": advertisement, "clicked": clicked, "action": action}
     given = {role: column for role, column in {**roles, "name": name, "type": type}.items() if column}
     with err.status("importing"):
-        made, columns = import_csv(files, given, advertisements, output, _format(file_format))
+        made, columns = import_csv(files, given, advertisements, output, _format(file_format), _period(period))
     _show("csv", made, output, {"columns": columns.shown()})
     job = "sessions" if advertisements is None else "billing"
     out.print(f"next: adstream run {job} --engine local --input {output} --output out")
 
 
 @imports.command(name="open-bandit")
-def open_bandit(*files: Files, output: Output, file_format: FileFormatOption = "jsonl") -> None:
+def open_bandit(*files: Files, output: Output, file_format: FileFormatOption = "jsonl", period: Period = "1d") -> None:
     """Make streams of the Open Bandit sample: impressions.csv, and items.csv for the advertisements.
 
     A copy lies in the repository.
@@ -124,12 +126,12 @@ def open_bandit(*files: Files, output: Output, file_format: FileFormatOption = "
         adstream import open-bandit tests/data/open-bandit/*.csv --output ads
     """
     with err.status("importing"):
-        made = import_open_bandit(files, output, _format(file_format))
+        made = import_open_bandit(files, output, _format(file_format), _period(period))
     _show("open-bandit", made, output)
 
 
 @imports.command(name="taobao-ads")
-def taobao_ads(*files: Files, output: Output, file_format: FileFormatOption = "jsonl") -> None:
+def taobao_ads(*files: Files, output: Output, file_format: FileFormatOption = "jsonl", period: Period = "1d") -> None:
     """Make streams of the Taobao display and click log: raw_sample.csv, and ad_feature.csv for the advertisements.
 
     It is published by Alimama on Tianchi.
@@ -137,7 +139,7 @@ def taobao_ads(*files: Files, output: Output, file_format: FileFormatOption = "j
         adstream import taobao-ads raw_sample.csv ad_feature.csv --output ads --format parquet
     """
     with err.status("importing"):
-        made = import_taobao_ads(files, output, _format(file_format))
+        made = import_taobao_ads(files, output, _format(file_format), _period(period))
     _show("taobao-ads", made, output)
 
 
@@ -231,6 +233,14 @@ For the job `eventification`:
 
 def _format(name: str) -> FileFormat:
     return cast("FileFormat", pick("format", name, get_args(FileFormat)))
+
+
+def _period(text: str) -> int:
+    """How much event time a file holds, in ms."""
+    period = duration("--period", text)
+    if period < 1:
+        raise AdstreamError(f"--period is {text}", "give at least 1ms")
+    return period
 
 
 def _show(dataset: str, made: Imported, output: Path, notes: Mapping[str, str] = MappingProxyType({})) -> None:

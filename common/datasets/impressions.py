@@ -210,7 +210,8 @@ def _spill(impressions: Iterable[pa.Table], period: int, folder: Path) -> list[P
                 if found not in writers:
                     if len(writers) == MOST_PERIODS:
                         raise AdstreamError(
-                            f"the rows cover more than {MOST_PERIODS} periods", "choose a longer period"
+                            f"the rows cover more than {MOST_PERIODS} periods",
+                            "choose a longer one, such as --period 30d",
                         )
                     sink = open_files.enter_context(pa.OSFile(str(folder / str(found)), "wb"))
                     writers[found] = open_files.enter_context(pa.ipc.new_stream(sink, IMPRESSIONS))

@@ -95,3 +95,14 @@ def test_a_column_that_is_not_known_is_refused_with_its_option(adstream: Adstrea
     said = adstream("import", "csv", tmp_path / "log.csv", "--output", tmp_path / "ads")
     assert said.code == ExitCode.REFUSED
     assert said.error.endswith("it has who, ad, ts, clk: say which it is: --user COLUMN")
+
+
+def test_rows_of_years_go_into_longer_files(adstream: Adstream, tmp_path: Path) -> None:
+    days = (f"ann,7,{1_767_268_800 + day * 86_400},0" for day in range(501))
+    (tmp_path / "log.csv").write_text("\n".join(["uid,ad,ts,clk", *days, ""]))
+    command = ("import", "csv", tmp_path / "log.csv", "--output", tmp_path / "ads")
+    refused = adstream(*command)
+    assert (refused.code, "choose a longer one, such as --period 30d" in refused.error) == (ExitCode.REFUSED, True)
+    assert "--period is 0s: give at least 1ms" in adstream(*command, "--period", "0s").error
+    assert adstream(*command, "--period", "30d").code == ExitCode.OK
+    assert 17 <= len(list((tmp_path / "ads" / "ad-views").iterdir())) <= 18

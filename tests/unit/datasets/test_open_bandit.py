@@ -81,6 +81,6 @@ def test_items_alone_are_no_streams(tmp_path: Path) -> None:
 def test_times_all_over_the_ages_need_a_longer_period(tmp_path: Path) -> None:
     path = tmp_path / "impressions.csv"
     path.write_text("timestamp_ms,user,item_id,click\n" + "".join(f"{i}000,a,1,0\n" for i in range(600)))
-    with pytest.raises(AdstreamError, match="more than 500 periods: choose a longer period"):
+    with pytest.raises(AdstreamError, match="more than 500 periods: choose a longer one, such as --period 30d"):
         import_open_bandit([path], tmp_path / "out", period=1_000)
     assert not list((tmp_path / "out").iterdir())
