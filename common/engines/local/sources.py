@@ -17,9 +17,10 @@ Place = tuple[int, str]
 
 
 class Shuffle:
-    """Events by bucket and stage: in memory up to a budget, beyond it in Arrow files, one a bucket and stage.
+    """Events by bucket and stage: in memory up to a budget, beyond it in files, one a bucket and stage.
 
-    Many threads may add; what a bucket has for a stage is taken once, when all was added.
+    There may be more buckets than a process may have files open: so each is opened only while it is written or read, and
+    holds an Arrow stream a spill. Many threads may add; what a bucket has for a stage is taken once, when all was added.
 
     Args:
         folder: Where to spill; made when needed, removed by the caller.
@@ -31,7 +32,6 @@ class Shuffle:
         self._budget = budget
         self._held: dict[Place, list[tuple[str, pa.Table]]] = defaultdict(list)
         self._bytes = 0
-        self._writers: dict[Place, pa.RecordBatchFileWriter] = {}
         self._spilt: dict[Place, list[tuple[str, int]]] = defaultdict(list)
         self._lock = threading.Lock()
 
@@ -44,15 +44,10 @@ class Shuffle:
             if self._bytes > self._budget:
                 self._spill()
 
-    def seal(self) -> None:
-        """Ends the adding."""
-        for writer in self._writers.values():
-            writer.close()
-
     def buckets(self, stages: Iterable[str]) -> tuple[int, ...]:
         """The buckets that have events of one of the stages."""
         wanted = set(stages)
-        return tuple(sorted({bucket for bucket, stage in self._held.keys() | self._writers.keys() if stage in wanted}))
+        return tuple(sorted({bucket for bucket, stage in self._held.keys() | self._spilt.keys() if stage in wanted}))
 
     def take(self, bucket: int, stages: Iterable[str]) -> Inbox:
         """What a bucket has for some stages; it is held no longer."""
@@ -65,19 +60,22 @@ class Shuffle:
     def _spill(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         for place, batches in self._held.items():
-            if place not in self._writers:
-                self._writers[place] = pa.ipc.new_file(str(self._path(place)), batches[0][1].schema)
-            for order, events in batches:
-                self._writers[place].write_table(events)
-                self._spilt[place].append((order, events.num_rows))
+            with self._path(place).open("ab") as file, pa.ipc.new_stream(file, batches[0][1].schema) as writer:
+                for order, events in batches:
+                    writer.write_table(events)
+                    self._spilt[place].append((order, events.num_rows))
         self._held.clear()
         self._bytes = 0
 
     def _read(self, place: Place) -> list[tuple[str, pa.Table]]:
         """What was spilt for a bucket and stage, cut as it was added."""
-        if place not in self._writers:
+        if place not in self._spilt:
             return []
-        rows = pa.ipc.open_file(pa.memory_map(str(self._path(place)))).read_all()
+        with pa.memory_map(str(self._path(place))) as file:
+            spills = []
+            while file.tell() < file.size():
+                spills.append(pa.ipc.open_stream(file).read_all())
+        rows = pa.concat_tables(spills)
         batches, start = [], 0
         for order, count in self._spilt[place]:
             batches.append((order, rows.slice(start, count)))

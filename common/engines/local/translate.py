@@ -96,7 +96,6 @@ def _round(run: Run, round_: Round, shuffles: Shuffles, pool: ThreadPoolExecutor
     stages = [stage.id for stage in round_.stages]
     workers = _workers(run)
     taken = shuffles[round_.number]
-    taken.seal()
     buckets = taken.buckets(stages)
 
     def step(number: int) -> Tally:
