@@ -10,10 +10,12 @@ import fcntl
 import os
 import signal
 import subprocess
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from common.engines.entry import FAILURE, TRACE, Failure
 from common.engines.registry import command, environment, require
@@ -25,6 +27,8 @@ LOG = "_run/engine.log"
 LOCK = "_run/lock"
 PATIENCE_SECONDS = 20
 """How long a process that was asked to stop may take."""
+GLANCE_SECONDS = 0.5
+"""For how long a lock that is held may be that of somebody who only looks whether there is a run."""
 
 
 def save_spec(spec: JobSpec) -> Path:
@@ -103,13 +107,25 @@ def only_writer(folder: Path, kind: str = "output") -> Iterator[int]:
     """
     (folder / LOCK).parent.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as file:
+        if not _locked(file):
+            raise AdstreamError(
+                f"{kind} '{folder}': another run is writing to it", f"wait for its end, or choose another --{kind}"
+            )
+        yield file.fileno()
+
+
+def _locked(file: TextIO) -> bool:
+    """Locks a file for a run; whether it could. `is_running` holds the lock, too, while it looks."""
+    deadline = time.monotonic() + GLANCE_SECONDS
+    while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise AdstreamError(
-                f"{kind} '{folder}': another run is writing to it", f"wait for its end, or choose another --{kind}"
-            ) from None
-        yield file.fileno()
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(GLANCE_SECONDS / 50)
+        else:
+            return True
 
 
 def is_running(output: Path) -> bool:

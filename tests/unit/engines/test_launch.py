@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from common.engines import launch as launching
 from common.engines.entry import Failure
-from common.engines.launch import LOG, launch, only_writer
+from common.engines.launch import LOG, is_running, launch, only_writer
 from common.errors import AdstreamError, ExitCode
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
@@ -107,3 +108,23 @@ def test_a_checkpoint_that_another_run_goes_on_with_is_refused(spec: JobSpec, ru
         launch(stream, lambda _line: None)
     with pytest.raises(AdstreamError, match="left no summary"), only_writer(Path(spec.checkpoint)):
         run("")  # a bounded run keeps none
+
+
+def test_who_only_looks_whether_there_is_a_run_keeps_none_from_starting(output: Path) -> None:
+    with only_writer(output):
+        assert is_running(output)
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            is_running(output)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        for _ in range(300):
+            with only_writer(output):
+                pass
+    finally:
+        ended.set()
+        watcher.join()
