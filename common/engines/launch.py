@@ -155,14 +155,16 @@ def _follow(child: subprocess.Popen[str], log_path: Path, watch: Callable[[str],
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
-    """Asks the process and all that it started to end; makes them after a while."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        child.wait(PATIENCE_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+    """Asks the process and all that it started to end; makes them after a while, or when it is interrupted again."""
+    try:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE_SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def _result(spec: JobSpec, code: int, last_line: str) -> Summary:

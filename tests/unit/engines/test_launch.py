@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -128,3 +131,30 @@ def test_who_only_looks_whether_there_is_a_run_keeps_none_from_starting(output: 
     finally:
         ended.set()
         watcher.join()
+
+
+def test_who_interrupts_it_twice_leaves_no_process_behind(spec: JobSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = """
+import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: print("asked to end", flush=True))
+print(os.getpid(), flush=True)
+while True: time.sleep(0.01)
+"""
+    monkeypatch.setattr(launching, "command", lambda _path, _spec: [sys.executable, "-c", code])
+    seen: list[str] = []
+
+    def watch(line: str) -> None:
+        seen.append(line)
+        raise KeyboardInterrupt
+
+    again = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    again.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            launch(spec, watch)
+        assert time.monotonic() - began < launching.PATIENCE_SECONDS / 2
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(seen[0]), 0)
+    finally:
+        again.cancel()
