@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from common.engines.launch import is_running
 from common.errors import AdstreamError
 from common.files import staged
 from common.runtime.spec import JobSpec
@@ -54,10 +55,12 @@ class DryRun:
 
 @dataclass(frozen=True)
 class ByCommand:
-    """Scales as a user would, with `adstream scale`."""
+    """Scales as a user would, with `adstream scale`, but leaves a job that does not run alone: it would start it."""
 
     def scale(self, job: str, output: Path, parallelism: int) -> None:
         """As `Scaler.scale`."""
+        if not is_running(output):
+            raise AdstreamError(f"job '{job}' does not run", "start it; until then nothing is changed")
         command = [sys.executable, "-m", "common.cli.main", "scale", job]
         done = subprocess.run(
             [*command, "--output", str(output), "--parallelism", str(parallelism)],

@@ -13,6 +13,8 @@ import yaml
 
 from common.datasets.generate import generate
 from common.datasets.settings import GeneratorSettings
+from common.engines.launch import only_writer
+from common.runtime.metrics import Metrics
 from common.scaling.loop import DECISIONS, STATE, Memory
 from tests.unit.cli.conftest import Adstream
 
@@ -66,8 +68,17 @@ def test_what_can_not_be_scaled_is_told_and_looked_at_again(
 ) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     arrive(output, age=600)
+    with only_writer(output):
+        said = adstream("autoscale", "sessions", "--output", output, *HASTY)
+    assert said.code == 0 and "was not given 4 tasks (exit code 1)" in said.err
+
+
+def test_a_job_that_was_stopped_is_not_started(adstream: Adstream, output: Path) -> None:
+    arrive(output, age=600)
+    before = Metrics.load(output / "_checkpoint")
     said = adstream("autoscale", "sessions", "--output", output, *HASTY)
-    assert said.code == 0 and "was not given 4 tasks" in said.err
+    assert said.code == 0 and "job 'sessions' does not run" in said.err
+    assert Metrics.load(output / "_checkpoint") == before
 
 
 def test_an_input_that_is_gone_is_no_reason_for_anything(adstream: Adstream, output: Path) -> None:
