@@ -28,7 +28,7 @@ class Limits:
         down_after: How long it must have kept up, in every reading, with less to do than `busy` allows.
         busy: The share of its time that a job may be busy with the fewer tasks that it would have.
         cool_down: How long nothing changes after a change.
-        gap: After so long without a reading, nothing is known of the time before.
+        gap: After so long without a reading, nothing is known of the time before; nor is it where the clock was put back.
     """
 
     minimum: int = 1
@@ -115,8 +115,9 @@ def decide(limits: Limits, state: State, reading: Reading) -> tuple[State, Decis
     Returns:
         What is to be remembered, and the decision, which is taken to be carried out.
     """
-    if state.read is None or reading.at - state.read > limits.gap:
-        state = State(changed=state.changed)
+    if state.read is None or not 0 <= reading.at - state.read <= limits.gap:
+        # No change can have been later than now: the clock was put back.
+        state = State(changed=None if state.changed is None else min(state.changed, reading.at))
     behind, why_behind = _behind(limits, reading)
     fewer = max(limits.minimum, reading.parallelism - limits.step)
     would_be = reading.busy * reading.parallelism / fewer

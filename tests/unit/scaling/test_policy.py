@@ -129,6 +129,18 @@ def test_a_gap_in_the_readings_is_no_proof() -> None:
     assert (decision.target, decision.reason) == (4, "its next record waits for 5m for 5m")
 
 
+def test_a_clock_that_was_put_back_holds_nothing_up() -> None:
+    limits, late, hour = Limits(), 5 * MINUTE, 60 * MINUTE
+    ahead = State(read=hour, lag=late, behind=hour - MINUTE, changed=hour - MINUTE)
+    state, decision = decide(limits, ahead, Reading(0, 2, late - SECOND, 0, 1.0))
+    assert decision.reason == "its next record waits for 4m59s for 0s, of 2m"
+    for at in range(EVERY, limits.cool_down, EVERY):
+        state, decision = decide(limits, state, Reading(at, 2, late, 0, 1.0))
+        assert not decision.changes
+    _, decision = decide(limits, state, Reading(limits.cool_down, 2, late, 0, 1.0))
+    assert decision.target == 4
+
+
 def test_a_job_that_is_about_to_catch_up_gets_no_more() -> None:
     limits = Limits(up_after=0)
     state, _ = decide(limits, State(), Reading(0, 8, 4 * MINUTE, 0, 1.0))
