@@ -20,6 +20,7 @@ from types import FrameType
 from typing import TextIO
 
 from common.errors import AdstreamError, ExitCode, error_of, first_line, is_full_disk, is_read_only, reason_of
+from common.files import staged
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 
@@ -44,10 +45,9 @@ class Failure:
     code: int
 
     def save(self, output: Path) -> None:
-        """Writes the failure below the output folder."""
-        path = output / FAILURE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        """Writes the failure below the output folder: a whole one, or none where a disk has no room for it."""
+        with staged(output / FAILURE) as place:
+            place.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, output: Path) -> Failure | None:

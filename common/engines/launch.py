@@ -19,7 +19,7 @@ from typing import TextIO
 
 from common.engines.entry import FAILURE, TRACE, Failure
 from common.engines.registry import command, environment, require
-from common.errors import AdstreamError, DefectError
+from common.errors import AdstreamError, DefectError, ExitCode, UnavailableError
 from common.runtime.spec import SPEC, JobSpec
 from common.runtime.summary import SUMMARY, Summary
 
@@ -174,7 +174,9 @@ def _result(spec: JobSpec, code: int, last_line: str) -> Summary:
         raise failure.error()
     if code != 0:
         problem = f"engine '{spec.engine}' stopped with exit code {code} ({last_line})"
-        raise DefectError(problem, f"see {output / LOG}")
+        # A full disk has no room for the failure; then only the code tells that there is something to wait for.
+        kind = UnavailableError if code == ExitCode.UNAVAILABLE else DefectError
+        raise kind(problem, f"see {output / LOG}")
     if not (output / SUMMARY).exists():
         raise DefectError(f"engine '{spec.engine}' left no summary", f"see {output / LOG}")
     return Summary.load(output)

@@ -73,6 +73,20 @@ def test_trouble_with_a_disk_is_no_defect(
     assert not (Path(spec.output) / TRACE).exists()
 
 
+def test_a_disk_without_room_for_the_failure_is_left_without_one(
+    spec: JobSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: str) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    arguments = saved(spec, tmp_path)
+    monkeypatch.setattr(Path, "write_text", full)
+    trouble = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "part.parquet")
+    assert run_spec(raising(trouble), arguments) == ExitCode.UNAVAILABLE
+    assert Failure.load(Path(spec.output)) is None
+
+
 def test_an_interrupt_has_its_own_code(spec: JobSpec, tmp_path: Path) -> None:
     assert run_spec(raising(KeyboardInterrupt()), saved(spec, tmp_path)) == ExitCode.INTERRUPTED
 
