@@ -86,7 +86,7 @@ def unavailable() -> str | None:
 def properties(spec: JobSpec) -> dict[str, str]:
     """Spark's properties for a run; those among the spec's options come last and win."""
     log = Path(spec.output).absolute() / "_run" / "spark.log"
-    logging = f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'} -Dadstream.log={log}"
+    logging = f"-Dlog4j2.configurationFile={_quoted(HERE / 'log4j2.properties')} -Dadstream.log={_quoted(log)}"
     suite = {
         "spark.driver.extraJavaOptions": f"{LIGHT_JIT} {logging}",
         "spark.executor.extraJavaOptions": LIGHT_JIT,
@@ -114,6 +114,12 @@ def session(spec: JobSpec) -> dict[str, str]:
         if not _in_pods(options["master"]):
             named["spark.submit.pyFiles"] = str(_packed(Path(spec.output, "_run")))
     return named | properties(spec)
+
+
+def _quoted(path: Path) -> str:
+    """A path among options of Java, which Spark takes apart at spaces."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _allocated(spec: JobSpec) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from common.engines.registry import check
+from common.engines.spark.submit import properties
 from common.engines.tasks import opened
 from common.errors import AdstreamError
 from common.runtime.spec import JobSpec
@@ -31,3 +33,10 @@ def test_the_local_engine_has_no_options(spec: JobSpec) -> None:
         check(asked)
     with pytest.raises(AdstreamError, match="engine 'local': unknown option 'foo'"), opened(asked):
         pass
+
+
+@pytest.mark.parametrize("name", ["out", "my out", 'a "b" c', "back\\slash x"])
+def test_spark_logs_into_an_output_of_any_name(spec: JobSpec, tmp_path: Path, name: str) -> None:
+    output = tmp_path / name
+    options = properties(replace(spec, engine="spark", output=str(output)))["spark.driver.extraJavaOptions"]
+    assert f"-Dadstream.log={output}/_run/spark.log" in shlex.split(options), "Java takes the rest for a class to start"
