@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from common.kubernetes.kubectl import Kubectl
 from common.kubernetes.objects import Object, template_of
 
@@ -27,11 +29,23 @@ def rendered(name: str) -> tuple[Object, ...]:
 
 
 def pods(name: str) -> Iterator[tuple[str, Object]]:
-    """The pods that an overlay's objects make, each with a name for messages: templates, and pods inside ConfigMaps."""
+    """The pods that an overlay's objects make, each with a name for messages."""
     for item in rendered(name):
         template = template_of(item)
         if template is not None:
             yield f"{item['kind']} {item['metadata']['name']}", template
+
+
+def pods_of_spark(name: str) -> Iterator[tuple[str, Object]]:
+    """The pods that Spark makes from what an overlay's objects hold, each with a name for messages."""
+    for item in rendered(name):
+        if item["kind"] == "ConfigMap":
+            for file, text in item["data"].items():
+                found = yaml.safe_load(text) if file.endswith(".yaml") else {}
+                if found.get("kind") == "Pod":
+                    yield file, found
+        if item["kind"] == "SparkApplication":
+            yield from ((part, item["spec"][part]["template"]) for part in ("driver", "executor"))
 
 
 def variables(container: Object) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from common.kubernetes.kubectl import Kubectl
 from common.kubernetes.objects import CONTAINER, JOB, PART, SUITE, Object, containers, driver_of, template_of
 from common.kubernetes.render import overlay_folder, render
 from tests.k8s.policies import violations
-from tests.k8s.rendered import ABOUT_JOBS, BUILT_IN, NAMES, OVERLAYS, pods, rendered, variables
+from tests.k8s.rendered import ABOUT_JOBS, BUILT_IN, NAMES, OVERLAYS, pods, pods_of_spark, rendered, variables
 
 VERSIONS = ("1.31", "1.34")
 """Of Kubernetes: the oldest that has what is used here, and the one that the jobs were run on."""
@@ -141,6 +141,23 @@ def test_every_reference_leads_to_something(name: str) -> None:
             references = (each.get("valueFrom", {}).get("configMapKeyRef") for each in container.get("env", ()))
             named |= {each["name"] for each in references if each}
         assert named <= maps, where
+
+
+OF_SPARK = [name for name in JOBS if shape(name).startswith("spark-")]
+
+
+@pytest.mark.parametrize("name", OF_SPARK)
+def test_a_pod_that_spark_makes_is_restricted_and_may_log_in_to_the_broker(name: str) -> None:
+    """Its tasks read the streams; Spark hands them none of its driver's variables."""
+    made = dict(pods_of_spark(name))
+    assert made
+    for where, pod in made.items():
+        (container,) = pod["spec"]["containers"]
+        assert {"secretRef": {"name": "secrets", "optional": True}} in container.get("envFrom", ()), where
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
+        assert {SUITE, PART} <= set(pod["metadata"]["labels"])
 
 
 @pytest.mark.parametrize("name", ARE_PODS)
