@@ -296,3 +296,30 @@ def test_places_differ_in_size_only_where_it_matters() -> None:
             bare = [(item["kind"], re.sub("-[a-z0-9]{10}$", "", item["metadata"]["name"])) for item in rendered(name)]
             tried = rendered(f"local/{kind}")
             assert bare == [(item["kind"], re.sub("-[a-z0-9]{10}$", "", item["metadata"]["name"])) for item in tried]
+
+
+def selects(selector: Object, labels: Object) -> bool:
+    """Whether a selector of labels finds these."""
+    wanted = {key: {value} for key, value in selector.get("matchLabels", {}).items()}
+    for each in selector.get("matchExpressions", ()):
+        assert each["operator"] == "In"
+        wanted[each["key"]] = set(each["values"])
+    return all(labels.get(key) in values for key, values in wanted.items())
+
+
+def may_ask_the_api(labels: Object) -> bool:
+    """Whether a team's network policies let a pod with these labels talk to the API server."""
+    policies = [item["spec"] for item in rendered("local/team") if item["kind"] == "NetworkPolicy"]
+    opened = [
+        each
+        for each in policies
+        for egress in each.get("egress", ())
+        if {"protocol": "TCP", "port": 6443} in egress.get("ports", ())
+    ]
+    return any(selects(each["podSelector"], labels) for each in opened)
+
+
+@pytest.mark.parametrize("name", ARE_PODS)
+def test_who_has_a_token_gets_through_to_the_api_server(name: str) -> None:
+    for where, pod in (*pods(name), *pods_of_spark(name)):
+        assert may_ask_the_api(pod["metadata"]["labels"]) or not pod["spec"]["automountServiceAccountToken"], where
