@@ -53,9 +53,13 @@ setup: .venv/.synced .venv-flink/.synced build/.java build/.jars ## Makes both P
 	UV_PROJECT_ENVIRONMENT=.venv-flink uv sync --quiet --locked --extra flink --extra delta --extra s3 --extra kafka --extra postgres --extra report
 	@touch $@
 
-build/.java: uv.lock common/setup/java.py | .venv/.synced
+# Brought again where what it names is gone, as with a cache that was emptied.
+build/.java: uv.lock common/setup/java.py $(if $(wildcard $(shell cat build/.java 2>/dev/null)),,gone) | .venv/.synced
 	@mkdir -p build
 	.venv/bin/python -m common.setup.java >$@
+
+.PHONY: gone
+gone:
 
 build/.jars: common/setup/jars.yaml common/setup/jars.py | .venv/.synced
 	@mkdir -p build
