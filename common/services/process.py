@@ -31,7 +31,8 @@ class Record:
     Attributes:
         service: Its name.
         pid: Its process.
-        born: When the process started, in clock ticks since boot: a pid alone may be another's by now.
+        born: When the process started, in clock ticks since boot: a pid alone may be another's by now. 0 if it had ended
+            before that was asked.
         endpoints: Where it is reached, by purpose.
         stop_signal: What asks it to stop.
     """
@@ -45,7 +46,7 @@ class Record:
     @property
     def running(self) -> bool:
         """Whether the process that was started is still there."""
-        return _born(self.pid) == self.born
+        return self.born != 0 and _born(self.pid) == self.born
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,14 @@ def test_another_process_with_the_pid_of_old_is_not_taken_for_the_service(folder
     (folder / RECORD).write_text(json.dumps(record))
     found = load(folder)
     assert found is not None and not found.running
+    assert not stop(folder, 1)
+
+
+def test_one_that_had_ended_before_anybody_looked_does_not_run(folder: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    record = {"service": "web", "pid": ended.pid, "born": 0, "endpoints": {}}
+    (folder / RECORD).write_text(json.dumps(record))
     assert not stop(folder, 1)
 
 
