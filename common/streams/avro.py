@@ -106,15 +106,13 @@ def _long(content: mmap.mmap, place: int) -> tuple[int, int]:
 
 def _batches(blocks: Iterator[_Block]) -> Iterator[list[_Block]]:
     """Blocks in order, in batches that are decoded at once; a broken one is a batch of its own."""
-    batch: list[_Block] = []
+    batch, held = list[_Block](), 0
     for block in blocks:
-        if batch and (block.fault or sum(held.records for held in batch) + block.records > BATCH_ROWS):
+        if batch and (block.fault or batch[-1].fault or held + block.records > BATCH_ROWS):
             yield batch
-            batch = []
+            batch, held = [], 0
         batch.append(block)
-        if block.fault:
-            yield batch
-            batch = []
+        held += block.records
     if batch:
         yield batch
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from common.contracts.contract import load
 from common.errors import AdstreamError
+from common.streams import avro
 from common.streams.avro_schema import record_schema
 from common.streams.decode import read
 from common.streams.folder import Split
@@ -68,6 +69,24 @@ def test_reading_goes_on_behind_a_block_of_a_wrong_length(tmp_path: Path) -> Non
 def test_a_truncated_file_loses_no_record_in_silence(tmp_path: Path) -> None:
     records, [letter] = rows_of(tmp_path / "a.avro", content("null", 100)[:-20])
     assert len(records) + letter["records"] == len(ROWS)
+
+
+def test_a_file_of_many_blocks_costs_no_more_for_each_of_them() -> None:
+    """A producer that flushes after each record makes a block of each."""
+    asked = 0
+
+    class Block:
+        fault = ""
+
+        @property
+        def records(self) -> int:
+            nonlocal asked
+            asked += 1
+            return 1
+
+    blocks = [Block() for _ in range(1_000)]
+    assert list(avro._batches(iter(blocks))) == [blocks]  # type: ignore[arg-type]
+    assert asked <= 2 * len(blocks)
 
 
 @given(st.integers(0, 2**20), st.binary(min_size=1, max_size=12))
