@@ -10,7 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
@@ -40,12 +40,15 @@ class KafkaSource:
         streams: The topics.
         counts: How many partitions each of them has.
         schemas: The folder in which their schemas are kept; empty for nowhere.
+        latest: Where their partitions ended when it was opened, if a job is to begin with the latest records: were
+            it asked at each look, what comes between two of them would be passed over. Empty for any other `start`.
     """
 
     address: Address
     streams: tuple[str, ...]
     counts: Mapping[str, int]
     schemas: str = ""
+    latest: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def open(cls, url: str, streams: tuple[str, ...], schemas: str = "") -> KafkaSource:
@@ -59,7 +62,8 @@ class KafkaSource:
     @classmethod
     def at(cls, address: Address, streams: tuple[str, ...], schemas: str = "") -> KafkaSource:
         """As `open`, with the address already read."""
-        return cls(address, tuple(streams), partition_counts(address, streams), schemas)
+        source = cls(address, tuple(streams), partition_counts(address, streams), schemas)
+        return replace(source, latest=source.ends()) if address.start == "latest" else source
 
     @property
     def partitions(self) -> tuple[str, ...]:
@@ -97,7 +101,7 @@ class KafkaSource:
             AdstreamError: Records that were not taken are gone, or a stream has other partitions than it had.
         """
         if not position.counts:
-            return self.beginning(self.address.start)
+            return dict(self.latest) or self.beginning(self.address.start)
         self.check_partitions(position)
         firsts = self.firsts()
         lost = {name: firsts[name] - taken for name, taken in position.counts.items() if taken < firsts[name]}

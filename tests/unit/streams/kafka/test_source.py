@@ -4,6 +4,7 @@ import pytest
 
 from common.errors import AdstreamError
 from common.streams.folder import Position
+from common.streams.kafka import source as source_module
 from common.streams.kafka.address import Address
 from common.streams.kafka.source import KafkaSource
 
@@ -43,3 +44,18 @@ def test_another_number_of_partitions_is_refused(had: int) -> None:
 
 def test_the_number_of_partitions_at_the_first_step_is_the_one() -> None:
     source(views=1, clicks=2).check_partitions(Position())
+
+
+def test_a_job_that_begins_with_the_latest_records_takes_what_comes_once_it_was_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also what comes between two looks, of which the first found nothing."""
+    ends = {"ad-views/0": 10}
+    monkeypatch.setattr(source_module, "partition_counts", lambda *_: {"ad-views": 1})
+    monkeypatch.setattr(KafkaSource, "ends", lambda _: dict(ends))
+    opened = KafkaSource.at(Address("a:1", "http://r", start="latest"), ("ad-views",))
+    assert opened.next_step(Position()) is None
+    ends["ad-views/0"] = 12
+    step = opened.next_step(Position())
+    assert step is not None
+    assert [(split.start, split.stop) for split in step.splits] == [(10, 12)]
