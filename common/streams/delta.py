@@ -22,6 +22,8 @@ from common.errors import AdstreamError, UnavailableError
 from common.streams.encode import Encoder, ParquetEncoder
 from common.streams.json_text import json_lines
 from common.streams.staging import Part, PartWriter, by_stream, drop_staged, is_staged_name, number_of, step_of
+from common.tables.evolution import grown
+from common.tables.layout import plain
 
 DELTA_LOG = "_delta_log"
 WRITER = "adstream"
@@ -117,16 +119,17 @@ class _Table:
     """A stream's table, as of when it was opened."""
 
     folder: Path
-    schema: pa.Schema
+    contract: Contract
     table: Any
 
     @classmethod
     def of(cls, folder: Path, contract: Contract) -> _Table:
-        delta, schema = delta_library(), delta_schema(contract)
+        delta = delta_library()
         if not (folder / DELTA_LOG).exists():
             folder.mkdir(parents=True, exist_ok=True)
-            return cls(folder, schema, delta.DeltaTable.create(str(folder), delta.Schema.from_arrow(schema)))
-        return cls(folder, schema, delta.DeltaTable(str(folder)))
+            schema = delta.Schema.from_arrow(delta_schema(contract))
+            return cls(folder, contract, delta.DeltaTable.create(str(folder), schema))
+        return cls(folder, contract, delta.DeltaTable(str(folder)))
 
     def put(self, step: str, staged: list[Path], rows: Mapping[str, int]) -> None:
         """Makes staged files the content of a step."""
@@ -142,7 +145,21 @@ class _Table:
             for target in new:
                 target.unlink()
             return
+        self._grow()
         self._commit(number_of(step), remove=old, add={path: rows[path.name] for path in new})
+
+    def _grow(self) -> None:
+        """Gives the table the fields that are new in the contract: who reads it as a table would not see them.
+
+        They may be null, whatever the contract says: of the steps before they are.
+        """
+        has = pa.schema(self.table.schema().to_arrow())
+        wanted = pa.schema([pa.field(part.name, plain(part.type)) for part in self.contract.arrow])
+        schema = grown(has, wanted, f"table '{self.folder}'")
+        if not schema.equals(has):
+            none = pa.Table.from_batches([], schema)
+            delta_library().write_deltalake(self.table, none, mode="append", schema_mode="merge")
+            self.table.update_incremental()
 
     def take_back(self, step: str) -> None:
         """Removes the steps from `step` on, if there are more than that one; a compacted file is left alone."""
@@ -178,7 +195,7 @@ class _Table:
         self.table.create_write_transaction(
             actions,
             mode="append",
-            schema=delta.Schema.from_arrow(self.schema),
+            schema=self.table.schema(),
             commit_properties=delta.CommitProperties(app_transactions=[delta.Transaction(WRITER, version)]),
         )
 

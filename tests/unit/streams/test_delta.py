@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from common.contracts.contract import load
@@ -120,3 +124,23 @@ def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(AdstreamError, match="extra 'delta'") as refused:
         open_sink(tmp_path, "delta", CONTRACTS)
     assert refused.value.code is ExitCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("kind", [["null", "string"], "string"])
+def test_the_table_shows_a_field_that_is_new_in_the_contract(sink: DeltaSink, tmp_path: Path, kind: Any) -> None:
+    """Whoever reads it as a table: of the steps before, the field is null."""
+    sink.deliver(ZERO, stage(sink, ZERO, a=rows(1)))
+    before = CONTRACTS[STREAM]
+    schema = copy.deepcopy(before.value_schema)
+    schema["fields"].append({"name": "country", "type": kind, "default": None if isinstance(kind, list) else ""})
+    after = replace(before, version=before.version + 1, value_schema=schema)
+    grown = DeltaSink.open(str(tmp_path), {STREAM: after})
+    for step in (ONE, TWO):
+        grown.recover(step)
+        value = {"sum": 1, "name": None, "type": None, "country": "DE"}
+        with grown.writer(step, "a") as writer:
+            writer.write({STREAM: pa.Table.from_pylist([{"key": 10 + int(step), "value": value}], after.arrow)})
+        grown.deliver(step, writer.parts)
+    found = pa.table(deltalake.QueryBuilder().register("t", opened(tmp_path)).execute("SELECT * FROM t ORDER BY key"))
+    assert [row["value"]["country"] for row in found.to_pylist()] == [None, "DE", "DE"]
+    assert opened(tmp_path).transaction_version("adstream") == int(TWO)
