@@ -112,8 +112,8 @@ def records_of(stream: str, rows: pa.Table) -> tuple[Mapping[str, pa.Table], pa.
 
 
 def _texts(column: pa.ChunkedArray) -> list[str]:
-    """JSON texts, each on one line."""
-    texts: list[str] = pc.replace_substring(pc.fill_null(column, "null"), "\n", " ").to_pylist()
+    """JSON texts."""
+    texts: list[str] = pc.fill_null(column, "null").to_pylist()
     return texts
 
 
@@ -141,8 +141,8 @@ def _is_json(text: str) -> bool:
 
 
 def _line(key: bytes, value: bytes) -> bytes:
-    """A record as a line of JSON."""
-    return b'{"key":' + key + b',"value":' + value + b"}\n"
+    """A record as a line of JSON; a line feed in it is blank space, as in a text of JSON none can stand."""
+    return (b'{"key":' + key + b',"value":' + value + b"}").replace(b"\n", b" ") + b"\n"
 
 
 def _json(stream: str, value: Any) -> bytes:

@@ -81,3 +81,10 @@ def test_a_row_of_no_stream_is_a_dead_letter() -> None:
     assert records == {}
     assert dead["value"].to_pylist()[0]["reason"] == "there is no stream 'nothing'"
     assert dead["value"].to_pylist()[0]["raw"] == b'{"key":7,"value":null}\n'
+
+
+def test_a_line_feed_inside_a_text_is_no_json_and_not_another_text() -> None:
+    records, dead = records_of("advertisements", rows((4, "7", '{"name":"a\nb","type":"t"}'), (5, "8", None)))
+    assert [row["key"] for row in records["advertisements"].to_pylist()] == [8]
+    (letter,) = dead["value"].to_pylist()
+    assert (letter["offset"], letter["reason"][:24]) == (4, "malformed JSON: value is")
