@@ -56,10 +56,14 @@ class Letter:
 
     @property
     def record(self) -> dict[str, Any] | None:
-        """The record as JSON has it: `key` and `value`; None if its bytes are something else."""
+        """The record as JSON has it: `key` and `value`; None if its bytes are something else.
+
+        What nests so deep that it can be read, but not written again, is something else, too.
+        """
         try:
             found = orjson.loads(self.raw)
-        except orjson.JSONDecodeError:
+            orjson.dumps(found)
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             return None
         return found if isinstance(found, dict) and found.keys() == {"key", "value"} else None
 

@@ -135,3 +135,18 @@ def test_a_value_is_set_in_the_type_of_its_field(typed: str, right: Any) -> None
 def test_what_can_not_be_set_is_refused(typed: str, problem: str) -> None:
     with pytest.raises(AdstreamError, match=problem):
         corrected([letter(1, GOOD)], {}, [Assignment.of(typed)], LATEST)
+
+
+def test_a_record_that_can_not_be_written_again_keeps_no_other_from_being_shown_and_put_back() -> None:
+    """It nests deeper than what writes JSON goes, but not deeper than what reads it."""
+    deep = b'{"key":1,"value":' + b"[" * 300 + b"]" * 300 + b"}"
+    bad = letter(1, GOOD, raw=deep)
+    assert orjson.loads(exported(bad)) | {"reason": ""} == {
+        **bad.identity._asdict(),
+        "reason": "",
+        "record": None,
+        "raw": deep.decode(),
+    }
+    found = corrected([bad, letter(2, GOOD)], {}, [], LATEST)
+    assert [each.identity.offset for each in found.letters] == [2]
+    assert [each.identity.offset for each, _ in found.left] == [1]
