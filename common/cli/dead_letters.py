@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -89,9 +90,9 @@ def replay(
 ) -> int:
     """Put corrected records back into their streams; exit code 1 when some are left.
 
-    Each is held against its contract and rules first: what breaks them stays, with the reason. What was put back once is
-    not put back again. It comes after all that its stream holds, so a job may find an event late, and
-    an older version of an entity replaces a newer one: choose with --stream, --rule or --edited.
+    Each is held against its contract and rules first: what breaks them stays, and one of each kind is shown with the
+    reason. What was put back once is not put back again. It comes after all that its stream holds, so a job may find an
+    event late, and an older version of an entity replaces a newer one: choose with --stream, --rule or --edited.
 
         adstream dead-letters replay out --into ads --stream customer-rows --set value.country=DE
         adstream dead-letters replay out --into ads --edited letters.jsonl --dry-run
@@ -111,9 +112,9 @@ def replay(
     rows: dict[str, object] = {"to be put back" if dry_run else "put back": len(result.letters)}
     show_pairs("dead letters", {**rows, "put back before": len(letters) - len(waiting), "left": len(result.left)})
     if result.left:
-        table = Table("left", "at", "reason", box=None)
-        for letter, reason in result.left:
-            table.add_row(letter.identity.partition, str(letter.identity.offset), reason)
+        table = Table("left", "records", "for example", "reason", box=None)
+        for name, _, count, (first, *_) in counted(replace(letter, reason=reason) for letter, reason in result.left):
+            table.add_row(name, f"{count:,}", f"{first.identity.partition} at {first.identity.offset}", first.reason)
         out.print(table)
     return ExitCode.DIFFERENT if result.left else ExitCode.OK
 

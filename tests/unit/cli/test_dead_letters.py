@@ -105,3 +105,20 @@ def test_a_wrong_request_is_one_line(ran: Path, adstream: Adstream, arguments: t
     said = adstream("dead-letters", *(argument.format(**places) for argument in arguments))
     assert said.code == ExitCode.REFUSED
     assert message in said.error
+
+
+def test_what_is_left_is_a_line_a_kind(tmp_path: Path, adstream: Adstream) -> None:
+    for folder, lines in (("in/ad-views", ""), ("out/dead-letters", "".join(map(_letter, range(2_000))))):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "000000000.p0.jsonl").write_text(lines)
+    said = adstream("dead-letters", "replay", str(tmp_path / "out"), "--into", str(tmp_path / "in"))
+    assert said.code == ExitCode.DIFFERENT
+    line = " ".join(said.out.splitlines()[-1].split())
+    assert line == "ad-views 2,000 ad-views/a.jsonl at 0 value.createdEventTime is negative: -1"
+    assert len(said.out.splitlines()) < 12
+
+
+def _letter(offset: int) -> str:
+    record = {"key": "a", "value": {"advertisementId": 1, "createdEventTime": -1 - offset}}
+    told = {"stream": "ad-views", "partition": "ad-views/a.jsonl", "offset": offset, "records": 1, "reason": "negative"}
+    return json.dumps({"key": "ad-views", "value": {**told, "raw": json.dumps(record)}}) + "\n"
