@@ -47,6 +47,8 @@ def show(
         adstream tables show advertisements --output tables --version 3 --rows 50
         adstream tables show advertisements --output 's3://lake/ads?region=eu-central-1'
     """
+    if rows < 0:
+        raise AdstreamError(f"--rows is {rows}", "give 0 or more")
     with _opened(output, name) as found:
         opened = care.at_version(found, version, at)
         _show(care.rows(opened, rows))
@@ -92,8 +94,9 @@ def compact(
     if size < 1:
         raise AdstreamError(f"--size is {size}", "give 1 or more MiB")
     table = Table("table", "files before", "after", box=None)
-    for name in names or care.tables(TablePlace(output)):
-        with _opened(output, name) as opened:
+    place = TablePlace(output)
+    for name, opened in _chosen(place, names):
+        with place.told(f"table '{place.where(name)}'"):
             table.add_row(name, *(f"{count:,}" for count in care.compact(opened, size * 2**20)))
     out.print(table)
 
@@ -109,17 +112,26 @@ def vacuum(
 ) -> None:
     """Drop files of old versions, and what a killed job left.
 
-    While a job runs, keep at least an hour.
+    A part of an hour counts as a whole one. While a job runs, keep at least an hour.
 
         adstream tables vacuum --output tables --dry-run
         adstream tables vacuum ad-sessions --output tables --older-than 30d
     """
     age = duration("--older-than", older_than)
     table = Table("table", "files that would go" if dry_run else "files dropped", box=None)
-    for name in names or care.tables(TablePlace(output)):
-        with _opened(output, name) as opened:
+    place = TablePlace(output)
+    for name, opened in _chosen(place, names):
+        with place.told(f"table '{place.where(name)}'"):
             table.add_row(name, f"{len(care.vacuum(opened, age, dry_run=dry_run)):,}")
     out.print(table)
+
+
+def _chosen(place: TablePlace, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """The tables that were named, or all there are; each is opened in its turn, as a job may write to it until then."""
+    for name in names or place.names():
+        opened = care.table(place, name) if names else place.open(name)
+        if opened is not None:
+            yield name, opened
 
 
 @contextmanager

@@ -77,8 +77,10 @@ def at_version(opened: Any, version: int | None, moment: str) -> Any:
         moment: A time such as `2026-01-31T12:00:00Z`; empty for none.
 
     Raises:
-        AdstreamError: There is no such version, its files are gone, or the time is none.
+        AdstreamError: There is no such version, its files are gone, the time is none, or both are given.
     """
+    if version is not None and moment:
+        raise AdstreamError(f"version {version} and time {moment} are two answers", "give one of --version and --at")
     if version is None and not moment:
         return opened
     newest = opened.version()
@@ -211,13 +213,13 @@ def vacuum(opened: Any, older_than: int, *, dry_run: bool) -> list[str]:
 
     Args:
         opened: The table.
-        older_than: The age, in ms; whole hours count.
+        older_than: The age, in ms; a part of an hour counts as a whole one, so that nothing younger goes.
         dry_run: Whether they are only told.
 
     Returns:
         The names of the files.
     """
-    hours = older_than // _HOUR
+    hours = -(-older_than // _HOUR)
     gone: list[str] = opened.vacuum(retention_hours=hours, dry_run=dry_run, enforce_retention_duration=False, full=True)
     return gone
 

@@ -12,6 +12,7 @@ from common.contracts.contract import load
 from common.engines.local.translate import run
 from common.runtime.spec import JobSpec
 from common.streams.sink import open_sink
+from common.tables.place import TablePlace
 from tests.unit.cli.conftest import Adstream
 
 pytest.importorskip("deltalake")
@@ -98,6 +99,8 @@ def test_in_batch_mode_tables_are_made_anew(output: Path, adstream: Adstream) ->
         (("query", "SELECT nothing FROM advertisements"), "the query is refused ("),
         (("compact", "--size", 0), "--size is 0: give 1 or more MiB"),
         (("vacuum", "--older-than", "long"), "--older-than: 'long' is not a duration"),
+        (("show", STREAM, "--rows", "-1"), "--rows is -1: give 0 or more"),
+        (("show", STREAM, "--version", "1", "--at", "2026-01-31T12:00:00Z"), "give one of --version and --at"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
@@ -122,3 +125,26 @@ def test_answers_in_tables_are_compared(output: Path, adstream: Adstream) -> Non
     of = ("--engines", "local", "--set", f"streams={STREAM}", "--set", "buckets=2")
     said = adstream("compare", "land", "--input", output.parent / "in", *of)
     assert said.code == 0 and "2 runs, one answer" in said.out
+
+
+def test_each_table_is_opened_once_to_be_cared_for(
+    output: Path, adstream: Adstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    opened = TablePlace.open
+
+    def open_counted(place: TablePlace, name: str) -> object:
+        asked.append(name)
+        return opened(place, name)
+
+    monkeypatch.setattr(TablePlace, "open", open_counted)
+    for command in ("compact", "vacuum"):
+        assert adstream("tables", command, "--output", output).code == 0
+    assert asked.count(STREAM) == 2
+
+
+def test_a_file_that_is_younger_than_was_asked_is_not_dropped(output: Path, adstream: Adstream) -> None:
+    """Delta counts the age in hours."""
+    assert adstream("tables", "compact", "--output", output).code == 0
+    told = adstream("tables", "vacuum", "--output", output, "--older-than", "30m", "--dry-run")
+    assert told.out.splitlines()[-1].split() == [STREAM, "0"]
