@@ -16,6 +16,7 @@ GROUP = "adstream"
 """The group that readers name, as the client library wants one; offsets are the checkpoint's and never committed."""
 Start = Literal["earliest", "latest"]
 _OPTIONS = ("registry", "user", "start")
+_WEB = ("http", "https")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ class Address:
         start = options.get("start", "earliest")
         if not start.isdecimal() and start not in get_args(Start):
             raise AdstreamError(f"'{url}': start is '{start}'", "give earliest, latest, or a time in epoch ms")
-        return cls(parts.netloc, options["registry"], options.get("user", ""), start)
+        registry = options["registry"].rstrip("/")
+        if urlsplit(registry).scheme not in _WEB:
+            raise AdstreamError(f"'{url}': '{registry}' is no registry's URL", "write registry=http://HOST:PORT")
+        return cls(parts.netloc, registry, options.get("user", ""), start)
 
     def url(self) -> str:
         """The address as `parse` reads it."""
