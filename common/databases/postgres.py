@@ -36,15 +36,22 @@ class Database:
         read_only: Whether it shall refuse to change anything.
 
     Raises:
-        AdstreamError: It is not reached (`UNAVAILABLE`), or refuses the login.
+        AdstreamError: It is not reached (`UNAVAILABLE`), refuses the login, or is no address.
     """
 
     def __init__(self, url: str, *, read_only: bool) -> None:
         parts = urlsplit(url)
         if not parts.scheme.startswith("postgres"):
             raise AdstreamError(f"'{parts.scheme}' is not a database that can be read", "postgresql://USER@HOST/NAME")
+        try:
+            port = parts.port or 5432
+        except ValueError:  # nothing of the address is shown, as this may be a part of the password
+            raise AdstreamError(
+                "the port in the database's address is not a number",
+                "name one host, and write what is special in user and password as %23 is for #",
+            ) from None
         self.url = url
-        self.where = f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+        self.where = f"{parts.hostname or 'localhost'}:{port}{parts.path}"
         with self._told_plainly():
             self._connection = dbapi.connect(url, autocommit=True)
         self.run("SET application_name = 'adstream'")
