@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from common.errors import AdstreamError, UnavailableError
 
@@ -97,9 +97,9 @@ def _login(database: str) -> dict[str, str]:
     return {
         "database.hostname": parts.hostname or "localhost",
         "database.port": str(parts.port or 5432),
-        "database.user": parts.username or "postgres",
-        "database.password": parts.password or "",
-        "database.dbname": parts.path.strip("/"),
+        "database.user": unquote(parts.username or "postgres"),
+        "database.password": unquote(parts.password or ""),
+        "database.dbname": unquote(parts.path.strip("/")),
     }
 
 

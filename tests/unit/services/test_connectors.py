@@ -26,3 +26,8 @@ def test_connect_that_is_not_there_is_said() -> None:
     with pytest.raises(AdstreamError, match="does not answer") as caught:
         start(f"http://127.0.0.1:{free_port()}", "ads", {}, "postgresql://localhost/shop")
     assert caught.value.code is ExitCode.UNAVAILABLE
+
+
+def test_debezium_gets_the_login_as_it_is_and_not_as_it_stands_in_an_address() -> None:
+    login = _login("postgresql://m%40e:p%23%2F@db/my%20shop")
+    assert [login[f"database.{name}"] for name in ("user", "password", "dbname")] == ["m@e", "p#/", "my shop"]
