@@ -9,8 +9,9 @@ A step that is taken again replaces what it delivered before: its name is its id
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -109,8 +110,8 @@ class FolderSink:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if path.exists() or not target.exists():
                     path.replace(target)
-            for old in self._delivered(stream):
-                if step_of(old.name) == step and old not in targets:
+            for old in self._delivered(stream, lambda name: step_of(name) == step):
+                if old not in targets:
                     old.unlink()
 
     def recover(self, step: str) -> None:
@@ -123,9 +124,8 @@ class FolderSink:
                     "choose another --output folder, or --format delta",
                 )
             # From the last one back, so that a step that lacks a part is the last one, as in `deliver`.
-            for path in reversed(self._delivered(stream)):
-                if is_of_a_step(path.name) and step_of(path.name) >= step:
-                    path.unlink()
+            for path in reversed(self._delivered(stream, lambda name: is_of_a_step(name) and step_of(name) >= step)):
+                path.unlink()
 
     def delivered(self) -> int:
         """As `Sink.delivered`: files can be taken back."""
@@ -142,6 +142,10 @@ class FolderSink:
         told = f".of{parts}" if parts > 1 else ""
         return Path(self.root) / stream / f"{step}.{part}{told}.{self.format}"
 
-    def _delivered(self, stream: str) -> list[Path]:
+    def _delivered(self, stream: str, chosen: Callable[[str], bool]) -> list[Path]:
+        """The files of a stream with chosen names, in order; asked at each step, it makes nothing of the others."""
         folder = Path(self.root) / stream
-        return sorted(folder.iterdir()) if folder.is_dir() else []
+        if not folder.is_dir():
+            return []
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries if chosen(entry.name))

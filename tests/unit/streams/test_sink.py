@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 from pathlib import Path
 
@@ -235,3 +236,21 @@ def test_a_tombstone_takes_its_key_out_of_the_table(tmp_path: Path) -> None:
     assert table(tmp_path, STREAM, CONTRACTS[STREAM]).to_pylist() == [
         {"key": 2, "value": {"sum": 5, "name": None, "type": None}}
     ]
+
+
+def test_a_step_makes_nothing_of_the_files_of_those_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that follows its input has made a hundred thousand of them in a day or two."""
+    sink, made = open_sink(tmp_path, "jsonl", CONTRACTS), list[str]()
+    (tmp_path / STREAM).mkdir()
+    for step in range(100):
+        (tmp_path / STREAM / f"{step:09d}.a.jsonl").touch()
+    parts, join = stage(sink, "000000100", a=rows(1)), Path.__truediv__
+
+    def counted(folder: Path, name: str) -> Path:
+        made.append(name)
+        return join(folder, name)
+
+    monkeypatch.setattr(Path, "__truediv__", counted)
+    monkeypatch.setattr(Path, "iterdir", lambda folder: (counted(folder, each.name) for each in os.scandir(folder)))
+    sink.deliver("000000100", parts)
+    assert [name for name in made if name.endswith(".a.jsonl")] == ["000000100.a.jsonl"] * 2
