@@ -98,8 +98,12 @@ class Arrival:
 
     @property
     def declared(self) -> set[int]:
-        """How many files the names say there are; empty where none says so, more than one while a step is replaced."""
-        return {int(found[1]) for found in map(_OF.search, self.files) if found}
+        """How many files the names say there are; empty where none says so, more than one while a step is replaced.
+
+        One that says nothing beside others that do is all there is of its step.
+        """
+        told = [_OF.search(file) for file in self.files]
+        return {int(found[1]) if found else 1 for found in told} if any(told) else set()
 
     @property
     def is_whole(self) -> bool:
@@ -259,6 +263,8 @@ class FolderSource:
                     f"'{folder / name}': unknown kind of file",
                     f"streams are made of *{', *'.join(SUFFIXES)}; move it away",
                 )
+            if not _is_text(name):
+                raise AdstreamError(f"'{folder}': the name of the file {os.fsencode(name)!r} is not UTF-8", "rename it")
         return sorted(names, key=lambda name: (arrival_of(name), name))
 
 
@@ -291,6 +297,15 @@ def _arrived(files: Iterable[Split]) -> int:
 def arrival_of(name: str) -> str:
     """The arrival that a file belongs to, from its name."""
     return name.partition(".")[0]
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is UTF-8: no other can stand in dead letters, nor be sent to tasks."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _ranges(path: Path, split_bytes: int) -> Iterator[tuple[int, int]]:

@@ -170,3 +170,22 @@ def test_everything_cuts_lines_by_bytes_and_parquet_by_row_groups(tmp_path: Path
 def test_a_parquet_file_without_a_footer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AdstreamError, match="can't be read as Parquet"):
         source(tmp_path, ["a.parquet"], []).everything(10)
+
+
+def test_a_step_that_is_being_replaced_is_not_whole_when_the_number_of_its_files_happens_to_be_right(
+    tmp_path: Path,
+) -> None:
+    """It had two parts and gets one: for a moment the new one stands beside one of the old ones."""
+    opened = source(tmp_path, ["a.p0.jsonl", "a.p1.of2.jsonl"], [])
+    assert steps(opened) == []
+    (tmp_path / "ad-views" / "a.p1.of2.jsonl").unlink()
+    assert steps(opened) == [["v/a.p0.jsonl"]]
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ad-views").mkdir()
+    (tmp_path / "ad-views" / os.fsdecode(b"\xe4.jsonl")).touch()
+    with pytest.raises(AdstreamError, match=r"the name of the file b'\\xe4.jsonl' is not UTF-8: rename it"):
+        source(tmp_path, [], [])
+    (tmp_path / "ad-views" / os.fsdecode(b"\xe4.jsonl")).rename(tmp_path / "ad-views" / "ä.jsonl")
+    assert steps(source(tmp_path, [], [])) == [["v/ä.jsonl"]]
