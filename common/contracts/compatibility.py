@@ -38,7 +38,7 @@ def check_stream(stream: str, root: Traversable = STREAMS) -> list[str]:
         AdstreamError: There is no such stream, or its files are not well formed.
     """
     contracts = [load_from(root, stream, version) for version in versions(stream, root)]
-    return check_published(stream, root) + check_versions(contracts)
+    return check_published(stream, root) + check_numbers(stream, root) + check_versions(contracts)
 
 
 def check_versions(contracts: Sequence[Contract]) -> list[str]:
@@ -89,6 +89,26 @@ def check_published(stream: str, root: Traversable = STREAMS) -> list[str]:
             problems.append(
                 f"{stream}: {name}.avsc is in use and was changed: undo that and make the change in {following}; "
                 f"if the versions are then incompatible, {NEW_STREAM}"
+            )
+    return problems
+
+
+def check_numbers(stream: str, root: Traversable = STREAMS) -> list[str]:
+    """Versions that are missing between others, and keys that nothing uses: a version is told by its value.
+
+    Args:
+        stream: The name of the stream.
+        root: The folder of the contracts.
+    """
+    known = versions(stream, root)
+    missing = sorted(set(range(1, known[-1])) - set(known))
+    problems = [f"{stream}: value.v{number}.avsc is missing: number versions without a gap" for number in missing]
+    for name in schema_files(stream, root):
+        part, _, number = name.partition(".v")
+        if part == "key" and int(number) > known[-1]:
+            problems.append(
+                f"{stream}: {name}.avsc is in no version: add value.v{number}.avsc, even if it says what "
+                f"value.v{known[-1]}.avsc does"
             )
     return problems
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from common.contracts.compatibility import check_published, check_stream, check_versions, fingerprint
+from common.contracts.compatibility import check_numbers, check_published, check_stream, check_versions, fingerprint
 from common.contracts.contract import STREAMS, Contract, load, load_from, streams, versions
 from common.errors import AdstreamError
 
@@ -219,3 +219,23 @@ def test_a_schema_that_is_not_avro_is_one_line(contracts: Path) -> None:
 
 def _all_versions(root: Path) -> list[Contract]:
     return [load_from(root, "ad-clicks", version) for version in versions("ad-clicks", root)]
+
+
+def test_a_key_that_no_version_uses_is_told(contracts: Path) -> None:
+    add_version(contracts, lambda _: None, part="key")
+    assert check_stream("ad-clicks", contracts) == []
+    number = versions("ad-clicks", contracts)[-1]
+    (contracts / "ad-clicks" / f"value.v{number}.avsc").unlink()
+    (problem, *_) = check_numbers("ad-clicks", contracts)
+    assert problem.startswith(f"ad-clicks: key.v{number}.avsc is in no version: add value.v{number}.avsc, even if")
+
+
+def test_a_version_that_is_missing_between_others_is_told(contracts: Path) -> None:
+    folder = contracts / "ad-clicks"
+    schema = (folder / "value.v1.avsc").read_text()
+    last = versions("ad-clicks", contracts)[-1]
+    (folder / f"value.v{last + 2}.avsc").write_text(schema)
+    enter(contracts, "ad-clicks", f"value.v{last + 2}", fingerprint(json.loads(schema)))
+    assert check_stream("ad-clicks", contracts) == [
+        f"ad-clicks: value.v{last + 1}.avsc is missing: number versions without a gap"
+    ]
