@@ -15,10 +15,10 @@ from common.contracts.contract import load
 from common.runtime.metrics import Metrics
 from common.runtime.summary import Summary
 from common.streams.kafka.address import Address
-from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.source import KafkaSource
 from common.streams.materialise import digest, settled, table
 from tests.integration.conftest import Adstream, cli, committed, url
+from tests.producing import produce_folder
 
 INPUTS = ("ad-views", "ad-clicks")
 SETTINGS = ("--set", "buckets=8", "--set", f"grace={30 * 86_400_000}")

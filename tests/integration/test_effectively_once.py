@@ -18,10 +18,10 @@ from common.engines.launch import launch
 from common.engines.registry import available
 from common.runtime.spec import JobSpec
 from common.streams.kafka.address import Address
-from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from common.streams.materialise import digest, settled, table
 from tests.integration.conftest import committed, url
+from tests.producing import produce_folder
 from tests.running import each_engine, kill, started
 
 pytestmark = pytest.mark.integration

@@ -14,9 +14,9 @@ from common.operators.step import BEGINNING
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.kafka.address import Address
-from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.topics import internal_topics, recreate, topic_of
 from tests.integration.conftest import url
+from tests.producing import produce_folder
 
 pytestmark = pytest.mark.integration
 

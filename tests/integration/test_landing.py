@@ -22,7 +22,6 @@ from common.errors import AdstreamError
 from common.runtime.run import Run
 from common.services.stack import Stack
 from common.streams.kafka.address import Address
-from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.topics import recreate, topic_of
 from common.tables import care
 from common.tables.place import TablePlace
@@ -42,6 +41,7 @@ from tests.integration.landing import (
     rows_of,
     spec_of,
 )
+from tests.producing import produce_folder
 from tests.running import each_engine
 
 pytestmark = pytest.mark.integration

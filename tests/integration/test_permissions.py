@@ -13,12 +13,12 @@ from common.errors import AdstreamError
 from common.streams.kafka import admin
 from common.streams.kafka.address import PASSWORD, Address
 from common.streams.kafka.permissions import grant, make_login, permissions
-from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.sink import KafkaSink
 from common.streams.kafka.source import KafkaSource
 from common.streams.kafka.topics import internal_topics, recreate
 from common.topology.nodes import Topology
 from tests.integration.conftest import ADVERTISEMENT, Adstream, execute, url
+from tests.producing import produce_folder
 
 pytestmark = pytest.mark.integration
 

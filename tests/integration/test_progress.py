@@ -16,8 +16,8 @@ from common.engines.launch import LOCK
 from common.runtime.checkpoint import Checkpoint
 from common.streams.kafka import admin, topics
 from common.streams.kafka.address import Address
-from common.streams.kafka.producer import produce_folder
 from tests.integration.conftest import Adstream, Said, url
+from tests.producing import produce_folder
 
 pytestmark = pytest.mark.integration
 

@@ -20,13 +20,13 @@ from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
 from common.runtime.summary import Summary
 from common.streams.kafka import admin
-from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.source import KafkaSource
 from common.streams.materialise import digest, settled, table
 from tests.integration.conftest import committed, url
 from tests.k8s.broker import Streams, streams
 from tests.k8s.following import Following
 from tests.k8s.team import team
+from tests.producing import produce_folder
 
 pytestmark = pytest.mark.k8s
 

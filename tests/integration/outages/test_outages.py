@@ -15,7 +15,6 @@ from common.retry import OUTAGE_SECONDS
 from common.runtime.summary import Summary
 from common.services.stack import Stack
 from common.streams.kafka.address import Address
-from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.sink import KafkaSink
 from tests.integration.conftest import Adstream
 from tests.integration.outages.job import (
@@ -33,6 +32,7 @@ from tests.integration.outages.job import (
     restart,
     until,
 )
+from tests.producing import produce_folder
 
 pytestmark = pytest.mark.integration
 

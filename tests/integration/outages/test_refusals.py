@@ -17,7 +17,6 @@ from common.runtime.summary import Summary
 from common.streams.folder import Position
 from common.streams.kafka import topics
 from common.streams.kafka.address import Address
-from common.streams.kafka.producer import produce_folder
 from common.streams.kafka.reader import read_kafka
 from common.streams.kafka.registry import ask
 from common.streams.kafka.schemas import Schemas
@@ -34,6 +33,7 @@ from tests.integration.outages.job import (
     taken,
     until,
 )
+from tests.producing import produce_folder
 
 pytestmark = pytest.mark.integration
 
