@@ -17,4 +17,4 @@ def test_a_file_of_a_stream_is_printed_as_it_is_called(adstream: Adstream, tmp_p
         write(tmp_path / "ads" / stream / "0[red]:bug:.jsonl", [record("ann", 1, 0)])
     run = ("run", "sessions", "--engine", "local", "--input", tmp_path / "ads", "--output", tmp_path / "out")
     assert adstream(*run, "--mode", "stream", "--until-caught-up").code == ExitCode.OK
-    assert "0[red]:bug:.jsonl" in adstream("checkpoints", "show", "sessions", "--output", tmp_path / "out").out
+    assert " 0[red]:bug: " in adstream("checkpoints", "show", "sessions", "--output", tmp_path / "out").out
