@@ -1,6 +1,7 @@
-"""Jobs that an earlier run has left on a cluster: its client was killed, but the cluster knows nothing of that.
+"""Jobs of a run that are on a cluster without it: when its client ends, the cluster knows nothing of that.
 
-Two runs of one job write to the same place. So a run ends those that are left before it looks where to go on.
+A client that is interrupted cancels them. One that was killed could not, and two runs of one job write to the same place:
+so a run ends what an earlier one has left before it looks where to go on.
 """
 
 from __future__ import annotations
@@ -33,10 +34,9 @@ def end_earlier(master: str, name: str) -> int:
     Raises:
         AdstreamError: The cluster does not answer, or a job does not end (`UNAVAILABLE`).
     """
-    left = _running(master, name)
+    left = cancel(master, name)
     for job in left:
         log.info("ending the job %s, which an earlier run has left on the cluster", job)
-        _ask(master, "PATCH", f"/jobs/{job}?mode=cancel")
     deadline = time.monotonic() + PATIENCE_SECONDS
     while _running(master, name):
         if time.monotonic() > deadline:
@@ -46,6 +46,22 @@ def end_earlier(master: str, name: str) -> int:
             )
         time.sleep(POLL_SECONDS)
     return len(left)
+
+
+def cancel(master: str, name: str) -> list[str]:
+    """Cancels the jobs of a name on a cluster; gives which there were. They may take a while to end.
+
+    Args:
+        master: As for `end_earlier`.
+        name: The name.
+
+    Raises:
+        AdstreamError: The cluster does not answer (`UNAVAILABLE`).
+    """
+    left = _running(master, name)
+    for job in left:
+        _ask(master, "PATCH", f"/jobs/{job}?mode=cancel")
+    return left
 
 
 def _running(master: str, name: str) -> list[str]:

@@ -8,9 +8,11 @@ behind. A run without an end plans steps as records arrive, and saves the suite'
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import sysconfig
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,14 +21,14 @@ from pyflink.common import Configuration, Types, WatermarkStrategy
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 
-from common.engines.flink.earlier import end_earlier
+from common.engines.flink.earlier import cancel, end_earlier
 from common.engines.flink.native import NativeCheckpoints
 from common.engines.flink.pace import Pace
 from common.engines.flink.sinks import CompleteSteps, PassShardsOn, WriteShards, shard_key
 from common.engines.flink.sources import Agenda, PlanSteps, ReadAgenda, ReadUnits, batch_agenda, stream_agenda
 from common.engines.flink.state import StepBuckets
 from common.engines.flink.submit import MAX_PARALLELISM, ROOT, properties, shared_cluster
-from common.errors import told_in
+from common.errors import AdstreamError, told_in
 from common.operators.step import END
 from common.runtime.checkpoint import Checkpoint, Manifest
 from common.runtime.orders import STOPPED
@@ -49,9 +51,20 @@ def run(spec: JobSpec) -> Summary:
     """
     opened = Run.open(spec)
     master = shared_cluster(spec)
-    if master is not None:
-        end_earlier(master, _name(opened))
-    return _batch(opened) if spec.mode == "batch" else _stream(opened)
+    if master is None:
+        return _run(opened)
+    end_earlier(master, _name(opened))
+    try:
+        return _run(opened)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the `flink` command passes on the one that it got, too
+        with suppress(AdstreamError):  # a cluster that does not answer is no reason to stay
+            cancel(master, _name(opened))
+        raise
+
+
+def _run(run: Run) -> Summary:
+    return _batch(run) if run.spec.mode == "batch" else _stream(run)
 
 
 def _batch(run: Run) -> Summary:

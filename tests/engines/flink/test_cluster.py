@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, ExitCode
 from common.runtime.metrics import Metrics
 from common.runtime.spec import JobSpec
 from tests.clusters.flink import flink_cluster
@@ -60,6 +62,21 @@ def test_a_job_whose_client_was_killed_is_ended_by_the_next_run(spec: JobSpec, m
     assert summary.metrics == reference.metrics
     assert answer(submitted) == answer(end_on("local", submitted))
     assert "which an earlier run has left on the cluster" in (Path(spec.output) / "_run" / "engine.log").read_text()
+
+
+def test_a_run_that_is_interrupted_leaves_no_job_on_the_cluster(spec: JobSpec, master: str) -> None:
+    write_steps(Path(spec.input), range(9))
+    client = started(replace(spec, until_caught_up=False, options={"master": master}))
+    deadline = time.monotonic() + PATIENCE
+    while Metrics.load(Path(spec.checkpoint)).steps < 2:
+        assert client.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(client.pid, signal.SIGTERM)
+    assert client.wait(PATIENCE) != ExitCode.OK
+    deadline = time.monotonic() + PATIENCE
+    while any(job["state"] == "RUNNING" for job in _asked(master, "/jobs/overview")["jobs"]):
+        assert time.monotonic() < deadline, "the job runs on without its client"
+        time.sleep(0.5)
 
 
 @pytest.mark.parametrize(("backend", "shown"), [("hashmap", "HashMap"), ("rocksdb", "RocksDB")])
