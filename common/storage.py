@@ -72,7 +72,7 @@ class Storage(Protocol):
         ...
 
     def claim(self, name: str, content: bytes) -> bytes:
-        """Writes a file unless there is one already; gives what then stands there."""
+        """Writes a file unless there is one already; gives what then stands there, and outlives a power cut."""
         ...
 
     def files(self, folder: str) -> dict[str, int]:
@@ -151,10 +151,8 @@ class Folder:
 
     def replace(self, name: str, content: bytes) -> None:
         """As `Storage.replace`."""
-        with staged(self._path(name)) as place, place.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        with staged(self._path(name)) as place:
+            _write_through(place, content)
         _sync_names(self._path(name).parent)
 
     def claim(self, name: str, content: bytes) -> bytes:
@@ -162,10 +160,11 @@ class Folder:
         target = self._path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         place = target.with_name(f"{target.name}.{uuid4().hex}")
-        place.write_bytes(content)
+        _write_through(place, content)
         with suppress(FileExistsError):
             target.hardlink_to(place)
         place.unlink()
+        _sync_names(target.parent)
         return target.read_bytes()
 
     def files(self, folder: str) -> dict[str, int]:
@@ -197,6 +196,14 @@ class Folder:
 
     def _path(self, name: str) -> Path:
         return Path(self.place, name)
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    """Writes a file whose content outlives a power cut; its name does once `_sync_names` has returned."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_names(folder: Path) -> None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+from common.errors import AdstreamError
 from common.storage import storage_at
 from common.streams.folder import Arrivals, FolderSource, Position, Split
 
@@ -174,15 +175,25 @@ class Planned:
         """As `Source.settled`: plans of steps that ended before the position are dropped."""
         storage = storage_at(self.log)
         for name in storage.files(PLANS):
-            ended = _arrivals(json.loads(storage.read(name).to_pybytes())).position.counts
+            ended = self._read(name).position.counts
             if all(taken <= position.counts.get(partition, 0) for partition, taken in ended.items()):
                 storage.delete([name])
 
     def _plan(self, position: Position) -> Arrivals | None:
         try:
-            return _arrivals(json.loads(storage_at(self.log).read(_name(position)).to_pybytes()))
+            return self._read(_name(position))
         except FileNotFoundError:
             return None
+
+    def _read(self, name: str) -> Arrivals:
+        content = storage_at(self.log).read(name).to_pybytes()
+        try:
+            return _arrivals(json.loads(content))
+        except (ValueError, TypeError, KeyError):
+            # Taken for missing, the step would be planned anew, and a sink that has it would skip what is new in it.
+            raise AdstreamError(
+                f"checkpoint '{self.log}/{name}': the plan of a step is torn", "restore it, or 'adstream reset' the job"
+            ) from None
 
 
 def _name(position: Position) -> str:

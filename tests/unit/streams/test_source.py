@@ -6,6 +6,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+from common.errors import AdstreamError
 from common.streams.folder import Arrivals, Position, Split
 from common.streams.source import Planned, open_source, open_unplanned
 
@@ -52,6 +55,17 @@ def test_when_a_step_arrived_is_written_down_with_it(tmp_path: Path) -> None:
     time.sleep(0.01)
     again = Planned(Growing([]), str(tmp_path)).next_step(Position())
     assert again == first
+
+
+@pytest.mark.parametrize("torn", ["", "{", '{"splits": []}'])
+def test_a_torn_plan_is_refused_and_not_made_anew(tmp_path: Path, torn: str) -> None:
+    source = Planned(Growing([5, 9]), str(tmp_path))
+    source.next_step(Position())
+    (plan,) = (tmp_path / "plans").iterdir()
+    plan.write_text(torn)
+    for ask in (source.next_step, source.planned, source.settled):
+        with pytest.raises(AdstreamError, match=r"/plans/\w+\.json': the plan of a step is torn: restore it, or "):
+            ask(Position())
 
 
 def test_nothing_new_is_not_written_down(tmp_path: Path) -> None:
