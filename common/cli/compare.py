@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,8 @@ from common.tables.place import TablePlace
 
 SHOWN_DIGITS = 16
 SHOWN_CHARACTERS = 300
+SHOWN_BEFORE = 100
+"""How much of two long records is shown before the first character in which they differ."""
 
 
 @dataclass(frozen=True)
@@ -221,14 +224,18 @@ def shown_difference(one: tuple[str, pa.Table], other: tuple[str, pa.Table]) -> 
     both = min(len(ours), len(theirs))
     place = pc.index(pc.not_equal(ours[:both], theirs[:both]), True).as_py()
     place = both if place < 0 else place
-    return f"{one[0]} has {_shown(ours, place)}\n{other[0]} has {_shown(theirs, place)}"
+    texts = [lines[place].as_py() if place < len(lines) else "" for lines in (ours, theirs)]
+    alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False)))
+    start = max(0, alike - SHOWN_BEFORE)
+    return "\n".join(f"{name} has {_shown(text, start)}" for (name, _), text in zip((one, other), texts, strict=True))
 
 
-def _shown(lines: pa.Array, place: int) -> str:
-    if place == len(lines):
+def _shown(line: str, start: int) -> str:
+    """What stands in a record from a place on; of a record that is not there, that there is none."""
+    if not line:
         return "nothing more"
-    line: str = lines[place].as_py()
-    return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "…"
+    stop = start + SHOWN_CHARACTERS
+    return ("…" if start else "") + line[start:stop] + ("…" if stop < len(line) else "")
 
 
 @contextmanager

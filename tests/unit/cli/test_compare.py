@@ -3,10 +3,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from common.cli import compare
-from common.cli.compare import Answer, Variant, first_difference, verdict
+from common.cli.compare import (
+    SHOWN_BEFORE,
+    SHOWN_CHARACTERS,
+    Answer,
+    Variant,
+    first_difference,
+    shown_difference,
+    verdict,
+)
 from common.contracts.contract import load
 from common.engines import launch, registry
 from common.errors import AdstreamError, ExitCode, UnavailableError
@@ -64,6 +73,13 @@ def test_a_session_given_twice_is_a_difference(answers: tuple[Answer, Answer]) -
     )
     assert verdict([whole, twice]) == ExitCode.DIFFERENT
     assert "twice-batch has" in first_difference(whole, twice)
+
+
+def test_of_long_records_the_place_where_they_differ_is_shown() -> None:
+    one, other = (pa.table({"text": ["a" * 1_000 + last + "b" * 1_000]}) for last in "xy")
+    shown = shown_difference(("one", one), ("other", other)).splitlines()
+    for line, name, last in zip(shown, ("one", "other"), "xy", strict=True):
+        assert line == f"{name} has …{'a' * SHOWN_BEFORE}{last}{'b' * (SHOWN_CHARACTERS - SHOWN_BEFORE - 1)}…"
 
 
 def test_every_stream_of_an_answer_is_compared(
