@@ -128,10 +128,17 @@ def vacuum(
 
 def _chosen(place: TablePlace, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """The tables that were named, or all there are; each is opened in its turn, as a job may write to it until then."""
-    for name in names or place.names():
-        opened = care.table(place, name) if names else place.open(name)
+    if names:
+        yield from ((name, care.table(place, name)) for name in names)
+        return
+    none = True
+    for name in place.names():
+        opened = place.open(name)
         if opened is not None:
+            none = False
             yield name, opened
+    if none:
+        raise care.no_tables(place)
 
 
 @contextmanager

@@ -62,10 +62,15 @@ def table(place: TablePlace, name: str) -> Any:
         return opened
     found = tables(place)
     if not found:
-        raise AdstreamError(
-            f"output '{place.place}' holds no tables", "give the --output of a job that keeps tables, or its --sink"
-        )
+        raise no_tables(place)
     return found[pick("table", name, found)]
+
+
+def no_tables(place: TablePlace) -> AdstreamError:
+    """The error of a place that was asked for tables, and has none."""
+    return AdstreamError(
+        f"output '{place.place}' holds no tables", "give the --output of a job that keeps tables, or its --sink"
+    )
 
 
 def at_version(opened: Any, version: int | None, moment: str) -> Any:
@@ -83,12 +88,14 @@ def at_version(opened: Any, version: int | None, moment: str) -> Any:
         raise AdstreamError(f"version {version} and time {moment} are two answers", "give one of --version and --at")
     if version is None and not moment:
         return opened
-    newest = opened.version()
+    name, newest = opened.metadata().name, opened.version()
+    if version is None and _moment(moment).timestamp() * 1_000 < min(each.written for each in history(opened)):
+        raise AdstreamError(f"table '{name}' was not there yet at {moment}", "see 'adstream tables history'")
     try:
         opened.load_as_version(_moment(moment) if version is None else version)
     except (delta_library().exceptions.DeltaError, OSError, OverflowError) as error:
         raise AdstreamError(
-            f"table '{opened.metadata().name}' has no version {moment if version is None else version}",
+            f"table '{name}' has no version {moment if version is None else version}",
             f"see 'adstream tables history'; the newest is {newest}",
         ) from error
     return opened

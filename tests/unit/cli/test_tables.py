@@ -95,6 +95,7 @@ def test_in_batch_mode_tables_are_made_anew(output: Path, adstream: Adstream) ->
     [
         (("show", "advertisments"), "unknown table 'advertisments': did you mean 'advertisements'?"),
         (("show", STREAM, "--version", 9), "table 'advertisements' has no version 9: see 'adstream tables history'"),
+        (("show", STREAM, "--at", "2001-01-31T12:00:00Z"), "was not there yet at 2001-01-31T12:00:00Z: see"),
         (("show", STREAM, "--at", "soon"), "'soon' is not a time: write it as 2026-01-31T12:00:00Z"),
         (("query", "SELECT nothing FROM advertisements"), "the query is refused ("),
         (("compact", "--size", 0), "--size is 0: give 1 or more MiB"),
@@ -111,8 +112,10 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_a_folder_without_tables_is_named(tmp_path: Path, adstream: Adstream) -> None:
-    said = adstream("tables", "history", STREAM, "--output", tmp_path)
-    assert f"output '{tmp_path}' holds no tables: give the --output of a job that keeps tables" in said.error
+    for command in (("history", STREAM), ("compact",), ("vacuum",)):
+        said = adstream("tables", *command, "--output", tmp_path)
+        assert said.code == 2
+        assert f"output '{tmp_path}' holds no tables: give the --output of a job that keeps tables" in said.error
 
 
 def test_tables_do_not_go_to_a_broker(tmp_path: Path, adstream: Adstream) -> None:
