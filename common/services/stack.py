@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, UnavailableError
 from common.services.process import Record, load, start, stop
 
 SERVICES = ("kafka", "kafka-secured", "registry", "postgres", "connect", "s3")
@@ -67,11 +67,11 @@ class Stack:
         """Where a running service is reached.
 
         Raises:
-            AdstreamError: It does not run.
+            UnavailableError: It does not run.
         """
         record = load(self.home / service)
         if record is None or not record.running:
-            raise AdstreamError(f"service '{service}' does not run", f"adstream services up {service}")
+            raise UnavailableError(f"service '{service}' does not run", f"adstream services up {service}")
         return record.endpoints[purpose]
 
 

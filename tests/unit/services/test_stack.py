@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import AdstreamError
+from common.errors import AdstreamError, UnavailableError
 from common.services.stack import SERVICES, Stack
 
 
@@ -21,6 +21,6 @@ def test_an_unknown_service_is_refused(tmp_path: Path) -> None:
 
 
 def test_where_a_service_is_that_does_not_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AdstreamError) as refused:
+    with pytest.raises(UnavailableError) as refused:
         Stack(tmp_path).endpoint("kafka", "bootstrap")
     assert str(refused.value) == "service 'kafka' does not run: adstream services up kafka"
