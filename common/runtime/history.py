@@ -50,7 +50,8 @@ class TakenStep:
         checkpoint.mkdir(parents=True, exist_ok=True)
         path = checkpoint / HISTORY
         with path.open("a") as file:
-            file.write(json.dumps(asdict(self)) + "\n")
+            # The line feed comes first: behind a line that a crash cut off, too, this one is whole.
+            file.write("\n" + json.dumps(asdict(self)))
             size = file.tell()
         if size > most_bytes:
             lines = path.read_text().splitlines(keepends=True)

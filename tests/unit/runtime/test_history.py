@@ -34,8 +34,16 @@ def test_a_job_that_has_not_begun_has_no_steps(tmp_path: Path) -> None:
 def test_a_line_that_is_none_is_passed_over(tmp_path: Path, torn: str) -> None:
     taken(0).append(tmp_path)
     with (tmp_path / HISTORY).open("a") as file:
-        file.write(torn)
+        file.write("\n" + torn)
     assert taken_steps(tmp_path) == [taken(0)]
+
+
+def test_a_step_behind_a_line_that_was_cut_off_is_found(tmp_path: Path) -> None:
+    taken(0).append(tmp_path)
+    with (tmp_path / HISTORY).open("a") as file:
+        file.write('\n{"step": 1, "comp')
+    taken(2).append(tmp_path)
+    assert taken_steps(tmp_path) == [taken(0), taken(2)]
 
 
 def test_the_oldest_steps_go_and_the_file_stays_small(tmp_path: Path) -> None:
