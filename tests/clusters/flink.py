@@ -88,7 +88,8 @@ class FlinkCluster:
             closing(HTTPConnection("localhost", self._rest, timeout=5)) as connection,
         ):
             connection.request("GET", "/overview")
-            return int(json.load(connection.getresponse())["slots-available"])
+            answer = json.load(connection.getresponse())
+            return int(answer.get("slots-available", 0))  # while it starts, it answers with what it lacks
         return 0
 
 
