@@ -47,6 +47,7 @@ class FlinkCluster:
         Path(folders["FLINK_LOG_DIR"]).mkdir()
         self._environment = {**variables, **folders, "FLINK_CONF_DIR": str(conf)}
         self._daemons: dict[str, Daemon] = {}
+        self._orphans: list[psutil.Process] = []
         self._starts = 0
 
     @property
@@ -61,8 +62,10 @@ class FlinkCluster:
         self._daemons[script] = Daemon(command, self._environment, log)
 
     def kill(self, script: str) -> None:
-        """Kills one of them."""
-        self._daemons.pop(script).kill()
+        """Kills one of them; its Python processes, some of which never notice, end with the cluster."""
+        daemon = self._daemons.pop(script)
+        self._orphans += daemon.tree()[1:]
+        daemon.kill()
 
     def processes(self) -> list[psutil.Process]:
         """All that runs below the task managers."""
@@ -81,6 +84,9 @@ class FlinkCluster:
         """Ends everything."""
         for daemon in self._daemons.values():
             daemon.stop()
+        for process in self._orphans:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def _free(self) -> int:
         with (
