@@ -127,18 +127,16 @@ def vacuum(
 
 
 def _chosen(place: TablePlace, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """The tables that were named, or all there are; each is opened in its turn, as a job may write to it until then."""
+    """The tables that were named, or all there are, as `care.each` opens them."""
     if names:
         yield from ((name, care.table(place, name)) for name in names)
         return
-    none = True
-    for name in place.names():
-        opened = place.open(name)
-        if opened is not None:
-            none = False
-            yield name, opened
-    if none:
+    found = care.each(place)
+    first = next(found, None)
+    if first is None:
         raise care.no_tables(place)
+    yield first
+    yield from found
 
 
 @contextmanager

@@ -47,8 +47,15 @@ def tables(place: TablePlace) -> dict[str, Any]:
     Raises:
         AdstreamError: The place is not served, or it lets nobody in.
     """
-    found = {name: place.open(name) for name in place.names()}
-    return {name: opened for name, opened in found.items() if opened is not None}
+    return dict(each(place))
+
+
+def each(place: TablePlace) -> Iterator[tuple[str, Any]]:
+    """As `tables`, one by one: each is opened in its turn, as a job may write to it until then."""
+    for name in place.names():
+        opened = place.open(name)
+        if opened is not None:
+            yield name, opened
 
 
 def table(place: TablePlace, name: str) -> Any:
@@ -89,10 +96,11 @@ def at_version(opened: Any, version: int | None, moment: str) -> Any:
     if version is None and not moment:
         return opened
     name, newest = opened.metadata().name, opened.version()
-    if version is None and _moment(moment).timestamp() * 1_000 < min(each.written for each in history(opened)):
+    wanted = _moment(moment) if version is None else version
+    if isinstance(wanted, datetime) and wanted.timestamp() * 1_000 < min(entry.written for entry in history(opened)):
         raise AdstreamError(f"table '{name}' was not there yet at {moment}", "see 'adstream tables history'")
     try:
-        opened.load_as_version(_moment(moment) if version is None else version)
+        opened.load_as_version(wanted)
     except (delta_library().exceptions.DeltaError, OSError, OverflowError) as error:
         raise AdstreamError(
             f"table '{name}' has no version {moment if version is None else version}",
