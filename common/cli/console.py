@@ -84,8 +84,3 @@ def following(label: str) -> Iterator[Callable[[str], None]]:
 def err_line(line: str) -> None:
     """Says on standard error what a command waits for."""
     err.print(f"adstream: {' '.join(line.split())}")
-
-
-def echo(line: str) -> None:
-    """Prints a line of an engine's process as it is."""
-    err.print(line)

@@ -13,7 +13,7 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
-from common.cli.console import echo, err_line, following, out, show_alarm, show_pairs
+from common.cli.console import err, err_line, following, out, show_alarm, show_pairs
 from common.cli.options import Config, Format, Input, Job, Option, Output, Set, duration
 from common.cli.request import Request, checked, clear, job_settings
 from common.config.jobs import report_of
@@ -272,4 +272,4 @@ def watched(spec: JobSpec, before: Before) -> Summary:
 
 def echoed(spec: JobSpec, before: Before) -> Summary:
     """Runs a spec, and shows all that its engine prints."""
-    return launch(spec, echo, before)
+    return launch(spec, err.print, before)
